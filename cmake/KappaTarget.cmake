@@ -1,0 +1,45 @@
+# kappa_options(target): language level, warnings and sanitizers of everything built here.
+function(kappa_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+  if(KAPPA_TOP_LEVEL AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(KAPPA_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${KAPPA_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${KAPPA_SANITIZE})
+    if(KAPPA_SANITIZE MATCHES "undefined")
+      target_compile_options(${target} PRIVATE -fno-sanitize-recover=undefined)
+    endif()
+  endif()
+  if(KAPPA_NATIVE)
+    target_compile_options(${target} PRIVATE -march=native)
+  endif()
+endfunction()
+
+# kappa_library(name sources...): the target kappa_<name>, alias kappa::<name>.
+function(kappa_library name)
+  set(target kappa_${name})
+  add_library(${target} ${ARGN})
+  add_library(kappa::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERSION ${PROJECT_VERSION}
+                        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  kappa_options(${target})
+  # -fno-math-errno and -fno-trapping-math let loops with sqrt and comparisons vectorise; neither changes a
+  # result.
+  target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math)
+  target_include_directories(
+    ${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/kappa-${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}>)
+  # Eigen is an implementation detail, and its inline functions differ with the vector flags they are
+  # compiled with. Under a namespace of our own the linker can never mix them with those of a user's program.
+  target_compile_definitions(${target} PRIVATE Eigen=kappa_eigen EIGEN_NO_DEBUG EIGEN_DONT_PARALLELIZE)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:Eigen3::Eigen> PUBLIC TBB::tbb Threads::Threads)
+endfunction()
+
+# kappa_program(name sources...): a program in bin/.
+function(kappa_program name)
+  add_executable(${name} ${ARGN})
+  kappa_options(${name})
+endfunction()

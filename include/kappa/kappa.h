@@ -1,0 +1,14 @@
+// Everything a program needs to state a problem and solve it. eigen.h, which includes Eigen, is apart.
+#pragma once
+
+#include "kappa/base.h"
+#include "kappa/derivatives.h"
+#include "kappa/differentiate.h"
+#include "kappa/function.h"
+#include "kappa/method.h"
+#include "kappa/minimize.h"
+#include "kappa/problem.h"
+#include "kappa/registry.h"
+#include "kappa/residuals.h"
+#include "kappa/rotation.h"
+#include "kappa/version.h"

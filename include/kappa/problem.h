@@ -1,0 +1,128 @@
+// Problem and Evaluation: where derivatives come from, and the snapshot of them at one point.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "kappa/base.h"
+#include "kappa/linearization.h"
+
+namespace kappa {
+
+/// How a request to stop reaches long work: a token and a deadline.
+struct Interrupt {
+  std::stop_token stop;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+
+  bool stop_requested() const { return stop.stop_requested(); }
+  bool past_deadline() const { return deadline && std::chrono::steady_clock::now() >= *deadline; }
+  bool requested() const { return stop_requested() || past_deadline(); }
+};
+
+enum class EvalStatus : std::uint8_t {
+  ok,
+  outside_domain,  ///< not defined or not finite here: the loop shortens the step
+  failed,          ///< the evaluation broke down in a way that no shorter step mends
+  interrupted      ///< the request's Interrupt asked to stop; nothing in the Evaluation is valid
+};
+
+/// What an evaluation should provide. Combine with |.
+enum class Want : std::uint8_t { nothing = 0, value = 1, gradient = 2, linearization = 4 };
+
+constexpr Want operator|(Want a, Want b) {
+  return static_cast<Want>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+/// True where `all` is a subset of `have`.
+constexpr bool includes(Want have, Want all) {
+  return (static_cast<unsigned>(have) & static_cast<unsigned>(all)) == static_cast<unsigned>(all);
+}
+
+/// A subset of the problem's terms, or the whole sum (no terms named). Values and derivatives of a
+/// sample are scaled by all terms / sampled terms, so that they estimate the whole sum.
+struct Sample {
+  std::uint64_t id = 0;           ///< 0 for the whole sum; draws are numbered from 1
+  std::span<const Index> terms;   ///< distinct, each below Problem::terms()
+
+  bool whole() const { return terms.empty(); }
+};
+
+struct Request {
+  Want want = Want::value;
+  ModelSet models;  ///< the models the linearization will be asked for
+  Sample sample;
+  const Interrupt* interrupt = nullptr;
+};
+
+/// Snapshot of a problem at one point and one sample. A problem adds to it what is requested and
+/// never takes away what is there. The loop owns the slots in which it lives and moves it between them.
+struct Evaluation {
+  std::vector<double> x;
+  std::uint64_t sample = 0;
+  Want have = Want::nothing;
+  ModelSet models;
+  double value = 0;
+  std::vector<double> gradient;  ///< tangent_dimension() long
+  std::unique_ptr<Linearization> linearization;
+  std::string fault;  ///< after a status other than ok: the residual block or parameter to blame
+
+  /// Forgets everything but memory, for a new point.
+  void reset(ConstVectorRef point, std::uint64_t sample_id) {
+    x.assign(point.begin(), point.end());
+    sample = sample_id;
+    have = Want::nothing;
+    models = {};
+    fault.clear();
+  }
+};
+
+/// Lower and upper bounds on x; empty where there are none.
+struct Bounds {
+  ConstVectorRef lower;
+  ConstVectorRef upper;
+  bool empty() const { return lower.empty() && upper.empty(); }
+};
+
+/// A function to be minimised: f : R^dimension -> R, possibly a sum of terms, possibly on a manifold.
+///
+/// All derivatives are those of step -> f(retract(x, step)) at step 0, so they have
+/// tangent_dimension() entries. A problem does not change while it is solved; evaluate is thread-safe.
+class Problem {
+ public:
+  virtual ~Problem() = default;
+
+  virtual Index dimension() const = 0;
+  virtual Index tangent_dimension() const { return dimension(); }
+  virtual Bounds bounds() const { return {}; }
+
+  /// Terms of the sum that samples are drawn from; 1 where the problem is no sum.
+  virtual Index terms() const { return 1; }
+
+  /// Number of residuals where f = 1/2 |r|^2 (or a robust version of it), otherwise 0.
+  virtual Index residuals() const { return 0; }
+
+  /// The second-order models that linearizations of this problem can provide.
+  virtual ModelSet models() const = 0;
+
+  /// Adds to `evaluation` (whose x and sample are set) what the request wants and it does not have.
+  virtual EvalStatus evaluate(const Request& request, Evaluation& evaluation) const = 0;
+
+  /// out = x moved by `step` (tangent_dimension() long).
+  virtual void retract(ConstVectorRef x, ConstVectorRef step, VectorRef out) const;
+  /// step with retract(x, step) = y.
+  virtual void local(ConstVectorRef x, ConstVectorRef y, VectorRef step) const;
+  /// The tangent vector v at x carried to retract(x, step).
+  virtual void transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v, VectorRef out) const;
+
+  /// What to call variable i in messages: "x[3]", or "camera 2, entry 5".
+  virtual std::string variable_name(Index i) const;
+
+  /// Facts a result should mention: which derivatives are finite differences, for example.
+  virtual std::vector<std::string> notes(ModelSet) const { return {}; }
+};
+
+}  // namespace kappa

@@ -1,0 +1,419 @@
+// ResidualFamily: all residual blocks of one type, evaluated range by range.
+//
+// The problem sees families through five virtual calls, each made for a range of blocks; the functor is
+// compiled in the user's translation unit and sees only doubles and jets. Layouts, for R residuals and
+// N = N0 + N1 + ... columns:
+//   r  count x R            residuals, block after block
+//   J  count x R x N        Jacobians, row-major: r[b*R + k]'s gradient begins at J[(b*R + k) * N]
+//   S  count x N(N+1)/2     sum_k w_k Hessian(r_k), packed lower triangle: (i, j), i >= j, at i(i+1)/2 + j
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kappa/base.h"
+#include "kappa/hyper_jet.h"
+#include "kappa/jet.h"
+
+namespace kappa {
+
+/// Blocks [first, first + count) of a family and where their parameters are: slot s of block first + b is
+/// at parameters[b * slots + s].
+struct BlockRange {
+  Index first = 0;
+  Index count = 0;
+  const double* const* parameters = nullptr;
+};
+
+enum class SecondOrder : unsigned char { exact, differences };
+
+class ResidualFamily {
+ public:
+  virtual ~ResidualFamily() = default;
+
+  virtual int residuals() const = 0;
+  virtual std::span<const int> sizes() const = 0;  ///< of the parameter blocks, slot by slot
+  virtual int columns() const = 0;                 ///< their sum
+  virtual SecondOrder second_order_kind() const = 0;
+
+  /// Each returns the first block (absolute) whose functor returned false, or -1.
+  virtual Index values(const BlockRange& range, double* r) const = 0;
+  virtual Index jacobians(const BlockRange& range, double* r, double* J) const = 0;
+  /// `weights` is count x R, or null: then w = r.
+  virtual Index hessians(const BlockRange& range, const double* weights, double* r, double* J, double* S) const = 0;
+  /// r_vv: count x R second directional derivatives along v (count x N).
+  virtual Index second_directional(const BlockRange& range, const double* v, double* r_vv) const = 0;
+};
+
+namespace detail {
+
+using TypeKey = const void*;
+template <class T>
+inline const char type_key_storage = 0;
+template <class T>
+TypeKey type_key() {
+  return &type_key_storage<T>;
+}
+
+/// Up to this many columns a functor is differentiated in one pass; beyond, in chunks.
+inline constexpr int one_pass_columns = 24;
+inline constexpr int chunk_columns = 8;
+
+template <int... N>
+struct Slots {
+  static constexpr int count = static_cast<int>(sizeof...(N));
+  static constexpr int columns = (N + ... + 0);
+  static constexpr std::array<int, sizeof...(N)> sizes{N...};
+  static constexpr std::array<int, sizeof...(N)> starts = [] {
+    std::array<int, sizeof...(N)> out{};
+    int at = 0;
+    for (std::size_t i = 0; i < sizeof...(N); ++i) {
+      out[i] = at;
+      at += sizes[i];
+    }
+    return out;
+  }();
+
+  /// functor(x + start0, x + start1, ..., r)
+  template <class F, class T>
+  static bool call(const F& functor, const T* x, T* r) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return functor(x + starts[I]..., r);
+    }(std::make_index_sequence<sizeof...(N)>{});
+  }
+  template <class F>
+  static bool call(const F& functor, const double* const* blocks, double* r) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return functor(blocks[I]..., r);
+    }(std::make_index_sequence<sizeof...(N)>{});
+  }
+  static void gather(const double* const* blocks, double* x) {
+    for (std::size_t s = 0; s < sizeof...(N); ++s) {
+      for (int i = 0; i < sizes[s]; ++i) {
+        x[starts[s] + i] = blocks[s][i];
+      }
+    }
+  }
+};
+
+}  // namespace detail
+
+/// A functor differentiated by kappa's jets; R residuals, parameter blocks of sizes N...
+template <class F, int R, int... N>
+struct AutoDiff {
+  using Functor = F;
+  using Slots = detail::Slots<N...>;
+  static constexpr int residuals = R;
+  static constexpr SecondOrder second_order = SecondOrder::exact;
+  static constexpr int columns = Slots::columns;
+  static constexpr int triangle = columns * (columns + 1) / 2;
+
+  F functor;
+
+  static bool values(const F& f, const double* const* blocks, double* r) { return Slots::call(f, blocks, r); }
+
+  static bool jacobian(const F& f, const double* const* blocks, double* r, double* J) {
+    constexpr int width = columns <= detail::one_pass_columns ? columns : detail::chunk_columns;
+    std::array<double, static_cast<std::size_t>(columns)> point;
+    Slots::gather(blocks, point.data());
+    std::array<Jet<double, width>, static_cast<std::size_t>(columns)> x;
+    std::array<Jet<double, width>, static_cast<std::size_t>(R)> out;
+    for (int begin = 0; begin < columns; begin += width) {
+      for (int i = 0; i < columns; ++i) {
+        auto& xi = x[static_cast<std::size_t>(i)];
+        xi = Jet<double, width>(point[static_cast<std::size_t>(i)]);
+        if (i >= begin && i < begin + width) {
+          xi.v[i - begin] = 1.0;
+        }
+      }
+      if (!Slots::call(f, x.data(), out.data())) {
+        return false;
+      }
+      for (int k = 0; k < R; ++k) {
+        const auto& rk = out[static_cast<std::size_t>(k)];
+        r[k] = rk.a;
+        for (int i = begin; i < columns && i < begin + width; ++i) {
+          J[k * columns + i] = rk.v[i - begin];
+        }
+      }
+    }
+    return true;
+  }
+
+  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J, double* S) {
+    std::array<double, static_cast<std::size_t>(columns)> point;
+    Slots::gather(blocks, point.data());
+    if constexpr (columns <= detail::one_pass_columns) {
+      using H = HyperJet<double, columns>;
+      std::array<H, static_cast<std::size_t>(columns)> x;
+      std::array<H, static_cast<std::size_t>(R)> out;
+      for (int i = 0; i < columns; ++i) {
+        x[static_cast<std::size_t>(i)] = H(point[static_cast<std::size_t>(i)], i);
+      }
+      if (!Slots::call(f, x.data(), out.data())) {
+        return false;
+      }
+      for (int i = 0; i < triangle; ++i) {
+        S[i] = 0;
+      }
+      for (int k = 0; k < R; ++k) {
+        const H& rk = out[static_cast<std::size_t>(k)];
+        r[k] = rk.a;
+        const double w = weights != nullptr ? weights[k] : rk.a;
+        for (int i = 0; i < columns; ++i) {
+          J[k * columns + i] = rk.v[i];
+        }
+        for (int i = 0; i < triangle; ++i) {
+          S[i] += w * rk.h[i];
+        }
+      }
+      return true;
+    } else {
+      // One column of every Hessian a pass: jets along chunks inside a dual number along the column.
+      using Inner = Jet<double, detail::chunk_columns>;
+      using Outer = Jet<Inner, 1>;
+      if (!jacobian(f, blocks, r, J)) {
+        return false;
+      }
+      for (int i = 0; i < triangle; ++i) {
+        S[i] = 0;
+      }
+      std::array<Outer, static_cast<std::size_t>(columns)> x;
+      std::array<Outer, static_cast<std::size_t>(R)> out;
+      for (int row = 0; row < columns; ++row) {
+        for (int begin = 0; begin <= row; begin += detail::chunk_columns) {
+          for (int i = 0; i < columns; ++i) {
+            Outer xi = Outer(Inner(point[static_cast<std::size_t>(i)]));
+            if (i >= begin && i < begin + detail::chunk_columns) {
+              xi.a.v[i - begin] = 1.0;
+            }
+            xi.v[0] = Inner(i == row ? 1.0 : 0.0);
+            x[static_cast<std::size_t>(i)] = xi;
+          }
+          if (!Slots::call(f, x.data(), out.data())) {
+            return false;
+          }
+          for (int k = 0; k < R; ++k) {
+            const double w = weights != nullptr ? weights[k] : r[k];
+            for (int j = begin; j <= row && j < begin + detail::chunk_columns; ++j) {
+              S[row * (row + 1) / 2 + j] += w * out[static_cast<std::size_t>(k)].v[0].v[j - begin];
+            }
+          }
+        }
+      }
+      return true;
+    }
+  }
+
+  static bool second_directional(const F& f, const double* const* blocks, const double* v, double* r_vv) {
+    using Dual = Jet<Jet<double, 1>, 1>;
+    std::array<double, static_cast<std::size_t>(columns)> point;
+    Slots::gather(blocks, point.data());
+    std::array<Dual, static_cast<std::size_t>(columns)> x;
+    std::array<Dual, static_cast<std::size_t>(R)> out;
+    for (int i = 0; i < columns; ++i) {
+      Dual xi = Dual(Jet<double, 1>(point[static_cast<std::size_t>(i)]));
+      xi.a.v[0] = v[i];
+      xi.v[0] = Jet<double, 1>(v[i]);
+      x[static_cast<std::size_t>(i)] = xi;
+    }
+    if (!Slots::call(f, x.data(), out.data())) {
+      return false;
+    }
+    for (int k = 0; k < R; ++k) {
+      r_vv[k] = out[static_cast<std::size_t>(k)].v[0].v[0];
+    }
+    return true;
+  }
+};
+
+/// A functor that brings its Jacobian, with the signature
+///   bool operator()(const double* const* parameters, double* residuals, double** jacobians) const
+/// where jacobians is null, or jacobians[s] is null or R x N_s row-major. Second derivatives are central
+/// differences of the Jacobian; results that use them say so.
+template <class F, int R, int... N>
+struct Analytic {
+  using Functor = F;
+  using Slots = detail::Slots<N...>;
+  static constexpr int residuals = R;
+  static constexpr SecondOrder second_order = SecondOrder::differences;
+  static constexpr int columns = Slots::columns;
+  static constexpr int triangle = columns * (columns + 1) / 2;
+
+  F functor;
+
+  static bool values(const F& f, const double* const* blocks, double* r) { return f(blocks, r, nullptr); }
+
+  static bool jacobian(const F& f, const double* const* blocks, double* r, double* J) {
+    std::array<double, static_cast<std::size_t>(R * columns)> by_slot;
+    std::array<double*, static_cast<std::size_t>(Slots::count)> pointers;
+    for (int s = 0; s < Slots::count; ++s) {
+      pointers[static_cast<std::size_t>(s)] = by_slot.data() + R * Slots::starts[static_cast<std::size_t>(s)];
+    }
+    if (!f(blocks, r, pointers.data())) {
+      return false;
+    }
+    for (int s = 0; s < Slots::count; ++s) {
+      const int size = Slots::sizes[static_cast<std::size_t>(s)];
+      for (int k = 0; k < R; ++k) {
+        for (int i = 0; i < size; ++i) {
+          J[k * columns + Slots::starts[static_cast<std::size_t>(s)] + i] =
+              pointers[static_cast<std::size_t>(s)][k * size + i];
+        }
+      }
+    }
+    return true;
+  }
+
+  /// Columns of sum_k w_k Hessian(r_k) = d/dx_j (J' w), by central differences with step eps^(1/3).
+  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J, double* S) {
+    if (!jacobian(f, blocks, r, J)) {
+      return false;
+    }
+    std::array<double, static_cast<std::size_t>(columns)> point;
+    Slots::gather(blocks, point.data());
+    std::array<const double*, static_cast<std::size_t>(Slots::count)> shifted;
+    for (int s = 0; s < Slots::count; ++s) {
+      shifted[static_cast<std::size_t>(s)] = point.data() + Slots::starts[static_cast<std::size_t>(s)];
+    }
+    std::array<double, static_cast<std::size_t>(R)> w;
+    for (int k = 0; k < R; ++k) {
+      w[static_cast<std::size_t>(k)] = weights != nullptr ? weights[k] : r[k];
+    }
+    std::array<double, static_cast<std::size_t>(columns * columns)> H{};
+    std::array<double, static_cast<std::size_t>(R)> side_r;
+    std::array<double, static_cast<std::size_t>(R * columns)> side_J;
+    for (int j = 0; j < columns; ++j) {
+      double& xj = point[static_cast<std::size_t>(j)];
+      const double centre = xj;
+      const double h = std::cbrt(epsilon) * (1.0 + std::fabs(centre));
+      for (const double side : {1.0, -1.0}) {
+        xj = centre + side * h;
+        if (!jacobian(f, shifted.data(), side_r.data(), side_J.data())) {
+          return false;
+        }
+        for (int k = 0; k < R; ++k) {
+          for (int i = 0; i < columns; ++i) {
+            H[static_cast<std::size_t>(i * columns + j)] += side * w[static_cast<std::size_t>(k)] *
+                                                            side_J[static_cast<std::size_t>(k * columns + i)] /
+                                                            (2.0 * h);
+          }
+        }
+      }
+      xj = centre;
+    }
+    for (int i = 0; i < columns; ++i) {
+      for (int j = 0; j <= i; ++j) {
+        S[i * (i + 1) / 2 + j] =
+            0.5 * (H[static_cast<std::size_t>(i * columns + j)] + H[static_cast<std::size_t>(j * columns + i)]);
+      }
+    }
+    return true;
+  }
+
+  /// (J(x + h v) - J(x - h v)) v / 2h.
+  static bool second_directional(const F& f, const double* const* blocks, const double* v, double* r_vv) {
+    std::array<double, static_cast<std::size_t>(columns)> centre;
+    std::array<double, static_cast<std::size_t>(columns)> point;
+    Slots::gather(blocks, centre.data());
+    std::array<const double*, static_cast<std::size_t>(Slots::count)> shifted;
+    for (int s = 0; s < Slots::count; ++s) {
+      shifted[static_cast<std::size_t>(s)] = point.data() + Slots::starts[static_cast<std::size_t>(s)];
+    }
+    double largest_x = 0;
+    double largest_v = 0;
+    for (int i = 0; i < columns; ++i) {
+      largest_x = std::fmax(largest_x, std::fabs(centre[static_cast<std::size_t>(i)]));
+      largest_v = std::fmax(largest_v, std::fabs(v[i]));
+    }
+    for (int k = 0; k < R; ++k) {
+      r_vv[k] = 0;
+    }
+    if (largest_v == 0) {
+      return true;
+    }
+    const double h = std::cbrt(epsilon) * (1.0 + largest_x) / largest_v;
+    std::array<double, static_cast<std::size_t>(R)> side_r;
+    std::array<double, static_cast<std::size_t>(R * columns)> side_J;
+    for (const double side : {1.0, -1.0}) {
+      for (int i = 0; i < columns; ++i) {
+        point[static_cast<std::size_t>(i)] = centre[static_cast<std::size_t>(i)] + side * h * v[i];
+      }
+      if (!jacobian(f, shifted.data(), side_r.data(), side_J.data())) {
+        return false;
+      }
+      for (int k = 0; k < R; ++k) {
+        for (int i = 0; i < columns; ++i) {
+          r_vv[k] += side * side_J[static_cast<std::size_t>(k * columns + i)] * v[i] / (2.0 * h);
+        }
+      }
+    }
+    return true;
+  }
+};
+
+/// Wraps a templated functor: R residuals, parameter blocks of sizes N...
+template <int R, int... N, class F>
+AutoDiff<F, R, N...> autodiff(F functor) {
+  return {std::move(functor)};
+}
+
+/// Wraps a functor with a Jacobian of its own.
+template <int R, int... N, class F>
+Analytic<F, R, N...> analytic(F functor) {
+  return {std::move(functor)};
+}
+
+/// The blocks of one Term type.
+template <class Term>
+class TypedFamily final : public ResidualFamily {
+ public:
+  void append(Term term) { functors_.push_back(std::move(term.functor)); }
+
+  int residuals() const override { return Term::residuals; }
+  std::span<const int> sizes() const override { return Term::Slots::sizes; }
+  int columns() const override { return Term::columns; }
+  SecondOrder second_order_kind() const override { return Term::second_order; }
+
+  Index values(const BlockRange& range, double* r) const override {
+    return each(range, [&](const auto& f, const double* const* x, Index b) {
+      return Term::values(f, x, r + b * Term::residuals);
+    });
+  }
+  Index jacobians(const BlockRange& range, double* r, double* J) const override {
+    return each(range, [&](const auto& f, const double* const* x, Index b) {
+      return Term::jacobian(f, x, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
+    });
+  }
+  Index hessians(const BlockRange& range, const double* weights, double* r, double* J, double* S) const override {
+    return each(range, [&](const auto& f, const double* const* x, Index b) {
+      return Term::hessian(f, x, weights != nullptr ? weights + b * Term::residuals : nullptr,
+                           r + b * Term::residuals, J + b * Term::residuals * Term::columns, S + b * Term::triangle);
+    });
+  }
+  Index second_directional(const BlockRange& range, const double* v, double* r_vv) const override {
+    return each(range, [&](const auto& f, const double* const* x, Index b) {
+      return Term::second_directional(f, x, v + b * Term::columns, r_vv + b * Term::residuals);
+    });
+  }
+
+ private:
+  template <class Visit>
+  Index each(const BlockRange& range, Visit visit) const {
+    for (Index b = 0; b < range.count; ++b) {
+      if (!visit(functors_[static_cast<std::size_t>(range.first + b)],
+                 range.parameters + b * Term::Slots::count, b)) {
+        return range.first + b;
+      }
+    }
+    return -1;
+  }
+
+  std::vector<typename Term::Functor> functors_;
+};
+
+}  // namespace kappa

@@ -1,0 +1,115 @@
+// ResidualProblem: f(x) = 1/2 sum_b rho_b(|r_b(x)|^2) over residual blocks, each a functor of a few
+// parameter blocks. A functor written for Ceres works unchanged but for the namespace:
+//
+//   struct Exponential {
+//     double x, y;
+//     template <class T> bool operator()(const T* m, const T* c, T* residual) const {
+//       residual[0] = y - exp(m[0] * x + c[0]);
+//       return true;
+//     }
+//   };
+//   kappa::ResidualProblem problem;
+//   const auto m = problem.add_parameters({0.0}, "m");
+//   const auto c = problem.add_parameters({0.0}, "c");
+//   problem.add(kappa::autodiff<1, 1, 1>(Exponential{0.5, 1.2}), {m, c}, kappa::huber(1.0));
+//   const kappa::Result result = kappa::minimize(problem, problem.initial(), kappa::levenberg_marquardt());
+//   const double fitted = problem.values(m, result.x)[0];
+//
+// Values are copied: the problem owns nothing of the caller's, and solving never changes it.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kappa/loss.h"
+#include "kappa/problem.h"
+#include "kappa/residual_family.h"
+
+namespace kappa {
+
+struct ParameterBlock {
+  Index index = -1;
+};
+struct ResidualBlock {
+  Index index = -1;
+};
+
+class ResidualProblem final : public Problem {
+ public:
+  ResidualProblem();
+  ~ResidualProblem() override;
+  ResidualProblem(ResidualProblem&&) noexcept;
+  ResidualProblem& operator=(ResidualProblem&&) noexcept;
+
+  /// Adds a parameter block with these start values. The name appears in messages.
+  ParameterBlock add_parameters(ConstVectorRef initial, std::string name = {});
+  ParameterBlock add_parameters(std::initializer_list<double> initial, std::string name = {}) {
+    return add_parameters(ConstVectorRef(initial.begin(), initial.size()), std::move(name));
+  }
+
+  /// A constant block keeps its values and is no part of x.
+  void set_constant(ParameterBlock block);
+  void set_variable(ParameterBlock block);
+  void set_values(ParameterBlock block, ConstVectorRef values);
+
+  /// Adds a residual block: `term` is autodiff<...>(functor) or analytic<...>(functor), `blocks` are as many
+  /// as it has parameter sizes, all different. Throws Error where sizes or handles do not fit.
+  template <class Term>
+  ResidualBlock add(Term term, std::span<const ParameterBlock> blocks, const Loss& loss = {}) {
+    const auto key = detail::type_key<Term>();
+    ResidualFamily* family = family_of(key);
+    if (family == nullptr) {
+      family = add_family(key, std::make_unique<TypedFamily<Term>>());
+    }
+    const ResidualBlock added = add_block(*family, blocks, loss);
+    static_cast<TypedFamily<Term>*>(family)->append(std::move(term));
+    return added;
+  }
+  template <class Term>
+  ResidualBlock add(Term term, std::initializer_list<ParameterBlock> blocks, const Loss& loss = {}) {
+    return add(std::move(term), std::span<const ParameterBlock>(blocks.begin(), blocks.size()), loss);
+  }
+
+  /// Start values of all variable blocks in the order they were added: the x0 for minimize.
+  std::vector<double> initial() const;
+  /// The part of `x` (dimension() long) that is this block, or the constant's own values.
+  ConstVectorRef values(ParameterBlock block, ConstVectorRef x) const;
+
+  Index parameter_blocks() const;
+  Index residual_blocks() const;
+  /// First entry of a block in x, or -1 where it is constant.
+  Index offset(ParameterBlock block) const;
+  Index size(ParameterBlock block) const;
+  std::string name(ParameterBlock block) const;
+  std::string name(ResidualBlock block) const;
+
+  /// All residuals at x without losses, in the order the blocks were added; `out` is residuals() long.
+  EvalStatus evaluate_residuals(ConstVectorRef x, VectorRef out) const;
+  /// Their Jacobian, residuals() x dimension(), without losses, constant blocks left out.
+  EvalStatus evaluate_jacobian(ConstVectorRef x, MatrixRef out) const;
+  /// sum_k weights_k Hessian(r_k), dimension() x dimension(), without losses.
+  EvalStatus evaluate_weighted_hessian(ConstVectorRef x, ConstVectorRef weights, MatrixRef out) const;
+
+  Index dimension() const override;
+  Index terms() const override { return residual_blocks(); }
+  Index residuals() const override;
+  ModelSet models() const override { return {Model::exact, Model::gauss_newton}; }
+  EvalStatus evaluate(const Request& request, Evaluation& evaluation) const override;
+  std::string variable_name(Index i) const override;
+  std::vector<std::string> notes(ModelSet models) const override;
+
+  struct Impl;
+
+ private:
+  ResidualFamily* family_of(detail::TypeKey key);
+  ResidualFamily* add_family(detail::TypeKey key, std::unique_ptr<ResidualFamily> family);
+  ResidualBlock add_block(ResidualFamily& family, std::span<const ParameterBlock> blocks, const Loss& loss);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kappa

@@ -1,0 +1,84 @@
+// StepSolver: from the model at a point and a control to a step.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kappa/operator.h"
+#include "kappa/problem.h"
+#include "kappa/trial.h"
+
+namespace kappa {
+
+enum class MetricKind : std::uint8_t {
+  identity,   ///< weights 1
+  marquardt,  ///< weights |B_ii| at the current point (Marquardt 1963)
+  minpack     ///< weights max over the points so far of |B_ii| (More 1978, sec. 6)
+};
+
+const char* name(MetricKind kind);
+
+/// The norm in which steps are measured: |d|^2 = sum weights_i d_i^2. It is not the preconditioner.
+class Metric {
+ public:
+  explicit Metric(MetricKind kind = MetricKind::identity) : kind_(kind) {}
+
+  /// Takes the operator's diagonal in; without one the weights are 1. A zero diagonal entry gets weight 1
+  /// (MINPACK's rule for a zero column).
+  void update(const SymmetricOperator& B);
+  /// Forgets earlier points.
+  void reset(MetricKind kind);
+
+  MetricKind kind() const { return kind_; }
+  ConstVectorRef weights() const { return weights_; }
+  double norm(ConstVectorRef step) const;
+  /// |g| in the dual norm: sqrt(sum g_i^2 / weights_i).
+  double dual_norm(ConstVectorRef gradient) const;
+
+ private:
+  MetricKind kind_;
+  std::vector<double> weights_;
+  std::vector<double> diagonal_;
+};
+
+/// The local model g'd + d'Bd/2 and how steps in it are measured.
+struct Subproblem {
+  const SymmetricOperator& B;
+  ConstVectorRef gradient;
+  const Metric& metric;
+  const Interrupt* interrupt = nullptr;
+};
+
+/// Laws: the predicted decrease is the model's, recomputed densely; |d| <= (1 + tolerance) radius; a
+/// tighter control gives no longer step (up to the stated tolerance); the same sequence of solves after
+/// prepare gives the same bits; inputs are untouched.
+class StepSolver {
+ public:
+  virtual ~StepSolver() = default;
+
+  virtual ControlKind control() const = 0;
+
+  /// Why this solver cannot work with the operator and what would; empty where it can. Called once, after
+  /// the first refresh.
+  virtual std::optional<std::string> unfit(const SymmetricOperator&) const { return std::nullopt; }
+
+  /// A new solve begins: forgets earlier ones (momentum, counts) but keeps memory.
+  virtual void start() {}
+
+  /// Takes the model in; the subproblem's parts outlive the following solves.
+  virtual StepStatus prepare(const Subproblem& subproblem) = 0;
+
+  /// The step for a control: the cheap re-entry after a rejection. `step` is size() long.
+  virtual StepReport solve(const Control& control, VectorRef step) = 0;
+
+  /// out = M^-1 rhs with the matrix of the last successful solve; false where there is no factor.
+  virtual bool resolve(ConstVectorRef, VectorRef) { return false; }
+
+  /// What was chosen inside, for the result ("dense Schur complement of 16 blocks"); may be empty.
+  virtual std::string detail() const { return {}; }
+
+  virtual Index factorizations() const { return 0; }
+};
+
+}  // namespace kappa

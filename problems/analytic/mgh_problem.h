@@ -1,0 +1,12 @@
+// A Moré-Garbow-Hillstrom problem as a residual problem: one block of all residuals.
+#pragma once
+
+#include "kappa/residuals.h"
+#include "problems/analytic/mgh.h"
+
+namespace kappa {
+
+/// One parameter block "x" that starts at `factor` times the standard start.
+ResidualProblem make_mgh(const MghProblem& problem, double factor);
+
+}  // namespace kappa

@@ -1,0 +1,14 @@
+// The built-in curvatures, for the registry.
+#pragma once
+
+#include "kappa/registry.h"
+
+namespace kappa {
+
+CurvaturePart exact_part();
+CurvaturePart outer_product_part();
+CurvaturePart diagonal_part();
+CurvaturePart hessian_free_part();
+CurvaturePart running_diagonal_part();
+
+}  // namespace kappa

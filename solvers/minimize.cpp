@@ -1,0 +1,746 @@
+// The one loop. It moves Evaluation slots and asks the parts in turn: refresh, prepare, solve, judge, observe.
+//
+//     evaluate start; refresh; prepare; control = start
+//     until a stopping test holds at the current point:
+//         step = solve(control); evaluate trial; verdict = judge(trial)
+//         accept:  the trial slot becomes current; complete its derivatives; refresh; prepare
+//         retry:   solve again from the same point with the verdict's control
+//
+// A trial is completed (derivatives, curvature) before the point it came from is given up, so a derivative
+// that is not finite is one more rejection and never the end of the accepted point.
+#include "kappa/minimize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+
+#include "kappa/random.h"
+#include "kappa/registry.h"
+#include "solvers/parts.h"
+#include "solvers/workspace.h"
+
+namespace kappa {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using detail::Choice;
+
+double largest_entry(ConstVectorRef v) {
+  double out = 0;
+  for (const double e : v) {
+    if (!(std::fabs(e) <= out)) {  // catches NaN too
+      out = std::fabs(e);
+    }
+  }
+  return out;
+}
+
+bool all_finite(ConstVectorRef v) {
+  for (const double e : v) {
+    if (!std::isfinite(e)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Keeps the string's memory.
+[[gnu::format(printf, 2, 3)]] void print_to(std::string& out, const char* format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  const int length = std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  out.assign(text, static_cast<std::size_t>(std::clamp(length, 0, static_cast<int>(sizeof text) - 1)));
+}
+
+/// Makes a part unless the workspace has one made from the same Spec.
+template <class Part, class Make>
+void make_part(Made<Part>& made, const Spec& spec, const Make& make) {
+  if (made.part == nullptr || !(made.spec == spec)) {
+    made.part = make(spec.options);
+    made.spec = spec;
+  }
+}
+
+class Solve {
+ public:
+  Solve(const Problem& problem, const Method& method, const Stopping& stopping, Observer* observer,
+        Workspace::Impl& workspace)
+      : problem_(problem), method_(method), stopping_(stopping), observer_(observer), w_(workspace),
+        result_(workspace.result) {}
+
+  void run(ConstVectorRef x0);
+
+ private:
+  void set_up(ConstVectorRef x0);
+  bool begin(ConstVectorRef x0);
+  void settle_step_solver();
+  bool model_current();
+  bool stop_before_step();
+  bool try_step();
+  bool handle(const Verdict& verdict, const Trial& trial);
+  bool take_trial(const Trial& trial, bool restart_after_failure);
+  bool restore_current(const Trial& trial);
+  EvalStatus evaluate(Evaluation& at, Want want, const Sample& sample);
+  EvalStatus complete(Evaluation& at);
+  void draw_samples();
+  void note(const char* text);
+  void observe(Progress::Event event, const Trial* trial);
+  void progress_made(const Trial& trial);
+  bool finish(Termination termination) {
+    result_.termination = termination;
+    return false;
+  }
+  void write_result();
+
+  bool schedule() const { return needs_ == TrialNeeds::nothing; }
+  bool sampled() const { return method_.batch.size > 0; }
+
+  const Problem& problem_;
+  const Method& method_;
+  const Stopping& stopping_;
+  Observer* observer_;
+  Workspace::Impl& w_;
+  Result& result_;
+
+  Interrupt interrupt_;
+  Clock::time_point started_ = Clock::now();
+  ModelSet models_;
+  bool history_ = false;
+  TrialNeeds needs_ = TrialNeeds::value;
+  Control control_;
+  Sample gradient_sample_;
+  Sample curvature_sample_;
+  std::uint64_t draws_ = 0;
+  double gradient_norm_ = 0;
+  double best_value_ = infinity;
+  double best_gradient_norm_ = infinity;
+  double previous_value_ = 0;
+  double last_predicted_ = 0;
+  double last_step_norm_ = 0;
+  Index stalled_ = 0;
+  std::size_t notes_ = 0;
+  Index trial_evaluations_ = 0;
+  bool kept_ = false;
+  bool step_too_short_ = false;
+};
+
+void Solve::note(const char* text) {
+  if (*text == '\0') {
+    return;
+  }
+  if (notes_ == result_.notes.size()) {
+    result_.notes.emplace_back();
+  }
+  result_.notes[notes_++] = text;
+}
+
+EvalStatus Solve::evaluate(Evaluation& at, Want want, const Sample& sample) {
+  Request request;
+  request.want = want;
+  request.models = models_;
+  request.sample = sample;
+  request.interrupt = &interrupt_;
+  result_.evaluations.value += includes(want, Want::value) ? 1 : 0;
+  result_.evaluations.gradient += includes(want, Want::gradient) ? 1 : 0;
+  result_.evaluations.linearization += includes(want, Want::linearization) ? 1 : 0;
+  const EvalStatus status = problem_.evaluate(request, at);
+  if (status != EvalStatus::ok) {
+    return status;
+  }
+  if ((includes(want, Want::value) && !std::isfinite(at.value))) {
+    print_to(at.fault, "the objective is %g", at.value);
+    return EvalStatus::outside_domain;
+  }
+  if (includes(want, Want::gradient) && !all_finite(at.gradient)) {
+    const auto bad = std::find_if(at.gradient.begin(), at.gradient.end(), [](double g) { return !std::isfinite(g); });
+    at.fault = "the gradient entry of " + problem_.variable_name(bad - at.gradient.begin()) + " is not finite";
+    return EvalStatus::outside_domain;
+  }
+  return EvalStatus::ok;
+}
+
+/// Everything the next iteration needs at a point whose value may be known already.
+EvalStatus Solve::complete(Evaluation& at) {
+  Want want = Want::nothing;
+  if (!includes(at.have, Want::value)) {
+    want = want | Want::value;
+  }
+  if (!includes(at.have, Want::gradient)) {
+    want = want | Want::gradient;
+  }
+  const bool own_batch = sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own;
+  if (!models_.empty() && !own_batch && !includes(at.have, Want::linearization)) {
+    want = want | Want::linearization;
+  }
+  EvalStatus status = want == Want::nothing ? EvalStatus::ok : evaluate(at, want, gradient_sample_);
+  if (status == EvalStatus::ok && own_batch && !models_.empty()) {
+    w_.curvature_point.reset(at.x, curvature_sample_.id);
+    status = evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
+    if (status != EvalStatus::ok) {
+      at.fault = w_.curvature_point.fault;
+    }
+  }
+  return status;
+}
+
+/// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
+/// terms, so that every term is seen once before any is seen twice.
+void Solve::draw_samples() {
+  if (!sampled()) {
+    return;
+  }
+  const auto draw = [&](std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
+    const Index n = problem_.terms();
+    const Index size = std::min(method_.batch.size, n);
+    const Index batches = n / size;
+    const auto epoch = static_cast<std::uint64_t>(draws_) / static_cast<std::uint64_t>(batches);
+    const auto within = static_cast<Index>(static_cast<std::uint64_t>(draws_) % static_cast<std::uint64_t>(batches));
+    const CounterRandom random(method_.batch.seed, stream);
+    const Permutation permutation(random, epoch * Permutation::counters, n);
+    terms.resize(static_cast<std::size_t>(size));
+    for (Index i = 0; i < size; ++i) {
+      terms[static_cast<std::size_t>(i)] = permutation(within * size + i);
+    }
+    std::sort(terms.begin(), terms.end());
+    sample = {draws_ + 1, terms};
+  };
+  draw(w_.sample_terms, 1, gradient_sample_);
+  if (method_.batch.curvature == MiniBatch::CurvatureBatch::own) {
+    draw(w_.curvature_terms, 2, curvature_sample_);
+  }
+  ++draws_;
+}
+
+void Solve::set_up(ConstVectorRef x0) {
+  expects(static_cast<Index>(x0.size()) == problem_.dimension(),
+          "minimize: x0 must have as many entries as the problem has dimensions");
+  if (!problem_.bounds().empty()) {
+    throw Error("the problem has bounds on its variables, and optimizer '" + method_.optimizer +
+                "' would ignore them; remove the bounds or transform the variables");
+  }
+  if (sampled() && problem_.terms() < 2) {
+    throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
+  }
+  const std::vector<double>::size_type n = x0.size();
+  Result& r = result_;
+  r.x.assign(x0.begin(), x0.end());
+  r.value = r.initial_value = r.gradient_norm = std::nan("");
+  r.iterations = r.trials = r.factorizations = 0;
+  r.evaluations = {};
+  r.seconds = 0;
+  r.optimizer = method_.optimizer;
+  r.step = method_.step.name;
+  r.acceptance = method_.acceptance.name;
+
+  const AcceptancePart& acceptance = registry().acceptance(method_.acceptance.name);
+  const Choice curvature = detail::choose_curvature(method_, problem_);
+  make_part(w_.acceptance, method_.acceptance, acceptance.make);
+  make_part(w_.curvature, curvature.spec, registry().curvature(curvature.spec.name).make);
+  needs_ = w_.acceptance->needs();
+  const CurvatureNeeds needs = w_.curvature->needs();
+  detail::require_models(problem_, curvature.spec, needs);
+  models_ = needs.models;
+  history_ = needs.history == CurvatureNeeds::History::previous_evaluation;
+  if (method_.step.name != "auto") {
+    detail::require_same_control(method_.step, registry().step(method_.step.name).control, method_.acceptance,
+                                 acceptance.control);
+  }
+  if (sampled() && !schedule()) {
+    throw Error("acceptance '" + method_.acceptance.name +
+                "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
+  }
+  r.curvature = curvature.spec.name;
+  note(curvature.why);
+
+  interrupt_.stop = stopping_.stop;
+  if (stopping_.time_limit < std::chrono::duration<double>(1e9)) {
+    interrupt_.deadline = started_ + std::chrono::duration_cast<Clock::duration>(stopping_.time_limit);
+  }
+  w_.metric.reset(method_.metric);
+  w_.curvature->start();
+  w_.step.assign(static_cast<std::size_t>(problem_.tangent_dimension()), 0.0);
+  w_.kept_step.assign(w_.step.size(), 0.0);
+  w_.best_x.assign(n, 0.0);
+}
+
+void Solve::settle_step_solver() {
+  const SymmetricOperator& B = w_.curvature->at_point();
+  const Choice choice = detail::choose_step(method_, B, w_.acceptance->control(), needs_);
+  const StepPart& part = registry().step(choice.spec.name);
+  detail::require_same_control(choice.spec, part.control, method_.acceptance, w_.acceptance->control());
+  make_part(w_.step_solver, choice.spec, part.make);
+  if (const std::optional<std::string> why = w_.step_solver->unfit(B)) {
+    throw Error("step '" + choice.spec.name + "' cannot work with curvature '" + w_.curvature.spec.name + "': " + *why);
+  }
+  w_.step_solver->start();
+  result_.step = choice.spec.name;
+  note(choice.why);
+}
+
+/// First point: evaluate, refresh, choose the step solver, prepare, first control.
+bool Solve::begin(ConstVectorRef x0) {
+  draw_samples();
+  if (sampled()) {  // values are reported on the whole sum
+    w_.trial.reset(x0, 0);
+    if (const EvalStatus status = evaluate(w_.trial, Want::value, {}); status == EvalStatus::ok) {
+      result_.initial_value = w_.trial.value;
+    }
+  }
+  w_.current.reset(x0, gradient_sample_.id);
+  const EvalStatus status = complete(w_.current);
+  if (includes(w_.current.have, Want::value)) {
+    result_.initial_value = sampled() ? result_.initial_value : w_.current.value;
+    result_.value = w_.current.value;
+  }
+  if (status == EvalStatus::interrupted) {
+    return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+  }
+  if (status != EvalStatus::ok) {
+    return finish(Termination::initial_point);
+  }
+  for (const std::string& fact : problem_.notes(models_)) {
+    note(fact.c_str());
+  }
+  const Evaluation& seen = includes(w_.current.have, Want::linearization) || models_.empty() ? w_.current : w_.curvature_point;
+  if (w_.curvature->refresh(seen, nullptr, {}) != Curvature::Status::ok) {
+    return finish(Termination::curvature_failed);
+  }
+  settle_step_solver();
+  if (!model_current()) {
+    return false;
+  }
+  best_value_ = w_.current.value;
+  best_gradient_norm_ = gradient_norm_;
+  StartInfo info;
+  info.gradient_norm = w_.metric.dual_norm(w_.current.gradient);
+  info.point_norm = w_.metric.norm(
+      problem_.dimension() == problem_.tangent_dimension() ? ConstVectorRef(w_.current.x) : ConstVectorRef(w_.step));
+  info.value = w_.current.value;
+  control_ = w_.acceptance->start(info);
+  observe(Progress::Event::start, nullptr);
+  return true;
+}
+
+/// The model at the current, refreshed point: metric, prepare.
+bool Solve::model_current() {
+  gradient_norm_ = largest_entry(w_.current.gradient);
+  w_.metric.update(w_.curvature->at_point());
+  const StepStatus status =
+      w_.step_solver->prepare({w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_});
+  if (status == StepStatus::interrupted) {
+    return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+  }
+  return status == StepStatus::failed ? finish(Termination::step_failed) : true;
+}
+
+/// The tests that need no step. They come before the step, so a converged start takes none.
+bool Solve::stop_before_step() {
+  if (interrupt_.stop_requested()) {
+    return !finish(Termination::stop_requested);
+  }
+  if (interrupt_.past_deadline()) {
+    return !finish(Termination::time_limit);
+  }
+  if (w_.current.value <= stopping_.unbounded_below) {
+    return !finish(Termination::unbounded);
+  }
+  if (!sampled() && w_.current.value <= stopping_.target) {
+    return !finish(Termination::target_reached);
+  }
+  if (!sampled() && gradient_norm_ <= stopping_.gradient_tolerance) {
+    return !finish(Termination::gradient_tolerance);
+  }
+  if (result_.iterations >= stopping_.max_iterations) {
+    return !finish(Termination::max_iterations);
+  }
+  if (trial_evaluations_ >= stopping_.max_evaluations) {
+    return !finish(Termination::max_evaluations);
+  }
+  if (!schedule() && stalled_ >= stopping_.max_stalled) {
+    const bool at_rounding = last_predicted_ <= 10 * epsilon * std::fabs(w_.current.value);
+    return !finish(at_rounding ? Termination::rounding_limit : Termination::no_progress);
+  }
+  return false;
+}
+
+/// One trial; false where the solve ends.
+bool Solve::try_step() {
+  Trial trial;
+  ++result_.trials;
+  trial.step = w_.step_solver->solve(control_, w_.step);
+  trial.current_value = w_.current.value;
+  trial.value = std::nan("");
+  last_predicted_ = trial.step.predicted_decrease;
+  last_step_norm_ = trial.step.norm;
+  if (trial.step.status == StepStatus::interrupted) {
+    return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+  }
+  if (trial.step.status == StepStatus::ok) {
+    const bool free_step = trial.step.limit == StepReport::Limit::interior && !schedule();
+    if (free_step && trial.step.predicted_decrease >= 0 &&
+        trial.step.predicted_decrease <= stopping_.decrease_tolerance * std::fabs(w_.current.value)) {
+      return finish(Termination::decrease_tolerance);
+    }
+    draw_samples();
+    w_.trial.reset(w_.current.x, schedule() ? gradient_sample_.id : w_.current.sample);
+    problem_.retract(w_.current.x, w_.step, w_.trial.x);
+    step_too_short_ = w_.trial.x == w_.current.x;
+    if (step_too_short_ && !schedule()) {
+      return finish(trial.step.predicted_decrease <= 10 * epsilon * std::fabs(w_.current.value)
+                        ? Termination::rounding_limit
+                        : Termination::control_exhausted);
+    }
+    ++trial_evaluations_;
+    if (!all_finite(w_.trial.x)) {
+      trial.evaluation = EvalStatus::outside_domain;
+    } else if (schedule()) {
+      trial.evaluation = complete(w_.trial);
+    } else {
+      const Want want = needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
+      trial.evaluation = evaluate(w_.trial, want, gradient_sample_);
+    }
+    if (trial.evaluation == EvalStatus::interrupted) {
+      return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+    }
+    if (trial.evaluation == EvalStatus::failed) {
+      return finish(Termination::evaluation_failed);
+    }
+    if (trial.evaluation == EvalStatus::ok) {
+      trial.value = w_.trial.value;
+      if (includes(w_.trial.have, Want::gradient)) {
+        for (std::size_t i = 0; i < w_.step.size(); ++i) {
+          trial.slope += w_.trial.gradient[i] * w_.step[i];
+        }
+      }
+    }
+  } else {
+    trial.evaluation = EvalStatus::outside_domain;
+  }
+  return handle(w_.acceptance->judge(trial, control_), trial);
+}
+
+bool Solve::handle(const Verdict& verdict, const Trial& trial) {
+  w_.curvature->judged(trial);
+  if (verdict.keep == Verdict::Keep::yes) {
+    std::swap(w_.kept, w_.trial);
+    std::swap(w_.kept_step, w_.step);
+    kept_ = true;
+  }
+  switch (verdict.decision) {
+    case Decision::accept_kept:
+      expects(kept_, "Acceptance: accept_kept without a kept trial");
+      std::swap(w_.kept, w_.trial);
+      std::swap(w_.kept_step, w_.step);
+      [[fallthrough]];
+    case Decision::accept:
+      if (verdict.decision == Decision::accept && verdict.keep == Verdict::Keep::yes) {
+        std::swap(w_.kept, w_.trial);
+        std::swap(w_.kept_step, w_.step);
+      }
+      control_ = verdict.next;
+      return take_trial(trial, true);
+    case Decision::retry:
+      control_ = verdict.next;
+      ++stalled_;
+      observe(Progress::Event::rejected, &trial);
+      return true;
+    case Decision::give_up:
+      break;
+  }
+  return finish(trial.step.status != StepStatus::ok ? Termination::step_failed : Termination::control_exhausted);
+}
+
+/// The trial slot becomes the current point, if its derivatives can be had.
+bool Solve::take_trial(const Trial& trial, bool restart_after_failure) {
+  previous_value_ = w_.current.value;
+  const bool lend_buffer = w_.trial.linearization == nullptr && !history_;
+  std::swap(w_.current, w_.trial);
+  if (lend_buffer) {
+    w_.current.linearization = std::move(w_.trial.linearization);
+  }
+  const EvalStatus status = complete(w_.current);
+  const Evaluation* previous = history_ ? &w_.trial : nullptr;
+  const bool own_batch = sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own;
+  const bool usable = status == EvalStatus::ok &&
+                      w_.curvature->refresh(own_batch ? w_.curvature_point : w_.current, previous, w_.step) ==
+                          Curvature::Status::ok;
+  if (!usable) {
+    std::swap(w_.current, w_.trial);
+    if (lend_buffer) {
+      w_.current.linearization = std::move(w_.trial.linearization);
+    }
+    if (status == EvalStatus::interrupted) {
+      return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+    }
+    return restart_after_failure ? restore_current(trial) : finish(Termination::evaluation_failed);
+  }
+  kept_ = false;
+  ++result_.iterations;
+  progress_made(trial);
+  if (!model_current()) {
+    observe(Progress::Event::accepted, &trial);
+    return false;
+  }
+  observe(Progress::Event::accepted, &trial);
+  const bool same_space = problem_.dimension() == problem_.tangent_dimension();
+  if (!schedule() && trial.step.limit == StepReport::Limit::interior && same_space &&
+      trial.step.norm <= stopping_.step_tolerance * w_.metric.norm(w_.current.x)) {
+    return finish(Termination::step_tolerance);
+  }
+  return true;
+}
+
+/// The trial had a value but no usable derivatives: model the old point afresh and go on as after a rejection.
+bool Solve::restore_current(const Trial& trial) {
+  w_.current.have = includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  const EvalStatus status = complete(w_.current);
+  if (status == EvalStatus::interrupted) {
+    return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+  }
+  if (status != EvalStatus::ok || w_.curvature->refresh(w_.current, nullptr, {}) != Curvature::Status::ok) {
+    return finish(Termination::evaluation_failed);
+  }
+  if (!model_current()) {
+    return false;
+  }
+  Trial outside = trial;
+  outside.evaluation = EvalStatus::outside_domain;
+  outside.value = std::nan("");
+  const Verdict verdict = w_.acceptance->judge(outside, control_);
+  if (verdict.decision == Decision::retry) {
+    control_ = verdict.next;
+    ++stalled_;
+    observe(Progress::Event::rejected, &outside);
+    return true;
+  }
+  return finish(Termination::evaluation_failed);
+}
+
+/// Progress is a value or a gradient below the best so far by more than rounding.
+void Solve::progress_made(const Trial& trial) {
+  const double gradient_norm = largest_entry(w_.current.gradient);
+  const bool better_value = w_.current.value < best_value_ - trial.rounding();
+  const bool better_gradient = gradient_norm < 0.9 * best_gradient_norm_;
+  stalled_ = better_value || better_gradient ? 0 : stalled_ + 1;
+  best_gradient_norm_ = std::min(best_gradient_norm_, gradient_norm);
+  if (schedule() && !sampled() && w_.current.value < best_value_) {
+    w_.best_x.assign(w_.current.x.begin(), w_.current.x.end());
+  }
+  best_value_ = std::min(best_value_, w_.current.value);
+}
+
+void Solve::observe(Progress::Event event, const Trial* trial) {
+  if (observer_ == nullptr) {
+    return;
+  }
+  Progress p;
+  p.iteration = result_.iterations;
+  p.value = w_.current.value;
+  p.gradient_norm = gradient_norm_;
+  p.step_norm = trial != nullptr ? trial->step.norm : 0;
+  p.control = value(control_);
+  p.ratio = trial != nullptr && !schedule() ? trial->ratio() : std::nan("");
+  p.event = event;
+  p.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  p.x = w_.current.x;
+  observer_->observe(p);
+}
+
+void Solve::run(ConstVectorRef x0) {
+  set_up(x0);
+  if (begin(x0)) {
+    while (!stop_before_step() && try_step()) {
+    }
+  }
+  write_result();
+}
+
+void Solve::write_result() {
+  Result& r = result_;
+  r.outcome = outcome_of(r.termination);
+  const Evaluation& at = w_.current;
+  r.gradient_norm = gradient_norm_;
+  if (r.termination != Termination::initial_point && !at.x.empty() && includes(at.have, Want::value)) {
+    r.x.assign(at.x.begin(), at.x.end());
+    r.value = at.value;
+    const bool better_seen = schedule() && !sampled() && r.iterations > 0 && best_value_ < at.value;
+    if (better_seen) {
+      r.x.assign(w_.best_x.begin(), w_.best_x.end());
+    }
+    if (better_seen || sampled()) {  // value and gradient of what is returned, on the whole sum
+      const Interrupt none;
+      Request request;
+      request.want = Want::value | Want::gradient;
+      request.interrupt = &none;
+      w_.trial.reset(r.x, 0);
+      ++r.evaluations.value;
+      ++r.evaluations.gradient;
+      if (problem_.evaluate(request, w_.trial) == EvalStatus::ok) {
+        r.value = w_.trial.value;
+        r.gradient_norm = largest_entry(w_.trial.gradient);
+      } else {
+        r.outcome = Outcome::failed;
+        r.termination = Termination::evaluation_failed;
+      }
+    }
+  }
+  r.evaluations.product = w_.curvature.part != nullptr ? w_.curvature->products() : 0;
+  if (w_.step_solver.part != nullptr && w_.step_solver.spec.name == r.step) {
+    r.factorizations = w_.step_solver->factorizations();
+    const std::string detail = w_.step_solver->detail();
+    if (!detail.empty()) {
+      note(detail.c_str());
+    }
+  }
+  r.notes.resize(notes_);
+  r.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+
+  const double f = r.value;
+  switch (r.termination) {
+    case Termination::gradient_tolerance:
+      print_to(r.reason, "largest gradient entry %.3g is at most the tolerance %.3g", r.gradient_norm,
+               stopping_.gradient_tolerance);
+      break;
+    case Termination::decrease_tolerance:
+      print_to(r.reason, "an unrestricted step is predicted to gain %.3g, at most %.3g times the value %.6g",
+               last_predicted_, stopping_.decrease_tolerance, f);
+      break;
+    case Termination::step_tolerance:
+      print_to(r.reason, "the last unrestricted step has length %.3g, at most %.3g times that of x", last_step_norm_,
+               stopping_.step_tolerance);
+      break;
+    case Termination::target_reached:
+      print_to(r.reason, "value %.6g is at most the target %.6g", f, stopping_.target);
+      break;
+    case Termination::rounding_limit:
+      print_to(r.reason, "the predicted gain %.3g is below the rounding error of the value %.6g", last_predicted_, f);
+      break;
+    case Termination::no_progress:
+      print_to(r.reason,
+               "%td trials in a row lowered neither the value %.6g nor the gradient %.3g, although a gain of %.3g was "
+               "predicted",
+               stalled_, f, r.gradient_norm, last_predicted_);
+      break;
+    case Termination::control_exhausted:
+      print_to(r.reason, "no %s is left to try: the last trial was made with %.3g and brought no decrease of the value %.6g",
+               name(w_.acceptance->control()), value(control_), f);
+      break;
+    case Termination::max_iterations:
+      print_to(r.reason, "%td iterations, the limit, are used; largest gradient entry %.3g", r.iterations,
+               r.gradient_norm);
+      break;
+    case Termination::max_evaluations:
+      print_to(r.reason, "%td trial evaluations, the limit, are used; largest gradient entry %.3g", trial_evaluations_,
+               r.gradient_norm);
+      break;
+    case Termination::time_limit:
+      print_to(r.reason, "the time limit of %.3g s is used up after %td iterations", stopping_.time_limit.count(),
+               r.iterations);
+      break;
+    case Termination::stop_requested:
+      print_to(r.reason, "a stop was requested after %td iterations", r.iterations);
+      break;
+    case Termination::initial_point:
+      print_to(r.reason, "the start cannot be evaluated: %s", at.fault.c_str());
+      break;
+    case Termination::evaluation_failed:
+      print_to(r.reason, "the problem cannot be evaluated: %s", w_.trial.fault.c_str());
+      break;
+    case Termination::curvature_failed:
+      print_to(r.reason, "curvature '%s' cannot be computed at the %s", r.curvature.c_str(),
+               r.iterations == 0 ? "start" : "last point");
+      break;
+    case Termination::step_failed:
+      print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest gradient entry %.3g", r.step.c_str(),
+               name(w_.acceptance->control()), value(control_), r.gradient_norm);
+      break;
+    case Termination::unbounded:
+      print_to(r.reason, "value %.6g is at most %.3g: the objective seems to have no lower bound", f,
+               stopping_.unbounded_below);
+      break;
+  }
+}
+
+}  // namespace
+
+const char* name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::converged: return "converged";
+    case Outcome::stalled: return "stalled";
+    case Outcome::limit: return "limit";
+    case Outcome::failed: return "failed";
+  }
+  return "unknown";
+}
+
+const char* name(Termination termination) {
+  switch (termination) {
+    case Termination::gradient_tolerance: return "gradient tolerance";
+    case Termination::decrease_tolerance: return "decrease tolerance";
+    case Termination::step_tolerance: return "step tolerance";
+    case Termination::target_reached: return "target reached";
+    case Termination::rounding_limit: return "rounding limit";
+    case Termination::no_progress: return "no progress";
+    case Termination::control_exhausted: return "control exhausted";
+    case Termination::max_iterations: return "iteration limit";
+    case Termination::max_evaluations: return "evaluation limit";
+    case Termination::time_limit: return "time limit";
+    case Termination::stop_requested: return "stop requested";
+    case Termination::initial_point: return "initial point";
+    case Termination::evaluation_failed: return "evaluation failed";
+    case Termination::curvature_failed: return "curvature failed";
+    case Termination::step_failed: return "step failed";
+    case Termination::unbounded: return "unbounded";
+  }
+  return "unknown";
+}
+
+Outcome outcome_of(Termination termination) {
+  switch (termination) {
+    case Termination::gradient_tolerance:
+    case Termination::decrease_tolerance:
+    case Termination::step_tolerance:
+    case Termination::target_reached:
+    case Termination::rounding_limit:
+      return Outcome::converged;
+    case Termination::no_progress:
+    case Termination::control_exhausted:
+      return Outcome::stalled;
+    case Termination::max_iterations:
+    case Termination::max_evaluations:
+    case Termination::time_limit:
+    case Termination::stop_requested:
+      return Outcome::limit;
+    case Termination::initial_point:
+    case Termination::evaluation_failed:
+    case Termination::curvature_failed:
+    case Termination::step_failed:
+    case Termination::unbounded:
+      return Outcome::failed;
+  }
+  return Outcome::failed;
+}
+
+Workspace::Workspace() : impl_(std::make_unique<Impl>()) {}
+Workspace::~Workspace() = default;
+Workspace::Workspace(Workspace&&) noexcept = default;
+Workspace& Workspace::operator=(Workspace&&) noexcept = default;
+
+const Result& minimize(const Problem& problem, ConstVectorRef x0, const Method& method, const Stopping& stopping,
+                       Observer* observer, Workspace& workspace) {
+  Solve(problem, method, stopping, observer, workspace.impl()).run(x0);
+  return workspace.impl().result;
+}
+
+Result minimize(const Problem& problem, ConstVectorRef x0, const Method& method, const Stopping& stopping,
+                Observer* observer) {
+  Workspace workspace;
+  minimize(problem, x0, method, stopping, observer, workspace);
+  return std::move(workspace.impl().result);
+}
+
+}  // namespace kappa

@@ -1,0 +1,131 @@
+#include "solvers/parts.h"
+
+#include <cctype>
+
+#include "kappa/registry.h"
+
+namespace kappa::detail {
+
+namespace {
+
+constexpr Index dense_radius_limit = 500;     // an eigenvalue decomposition of this size takes under a second
+constexpr Index dense_factor_limit = 2000;    // a dense factor of this size is 32 MB and takes about a second
+constexpr Index root_limit = 500;             // QR of a tall matrix of this width
+
+bool diagonal_only(const SymmetricOperator::Offers& offers) {
+  return offers.diagonal && !offers.dense && !offers.blocks && !offers.root;
+}
+
+std::string list_models(ModelSet models) {
+  std::string out;
+  for (const Model m : {Model::exact, Model::gauss_newton, Model::fisher, Model::empirical_fisher,
+                        Model::squared_mean_gradient}) {
+    if (models.contains(m)) {
+      out += (out.empty() ? "" : ", ") + std::string(name(m));
+    }
+  }
+  return out.empty() ? "none" : out;
+}
+
+}  // namespace
+
+Choice choose_curvature(const Method& method, const Problem& problem) {
+  if (method.curvature.name != "auto") {
+    return {method.curvature, ""};
+  }
+  const ModelSet models = problem.models();
+  const bool damped = registry().acceptance(method.acceptance.name).control == ControlKind::damping;
+  if (models.contains(Model::gauss_newton) && (damped || !models.contains(Model::exact))) {
+    return {{"outer-product", method.curvature.options},
+            damped ? "curvature outer-product: the problem has residuals, and damping covers what the "
+                     "Gauss-Newton model leaves out"
+                   : "curvature outer-product: the problem offers no exact second derivatives"};
+  }
+  if (models.contains(Model::exact)) {
+    return {{"exact", method.curvature.options},
+            models.contains(Model::gauss_newton)
+                ? "curvature exact: a trust region or line search can use the whole Hessian"
+                : "curvature exact: the problem has no residuals"};
+  }
+  throw Error("no curvature can be chosen: the problem offers no second-order model; name a curvature that needs "
+              "gradients only");
+}
+
+Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs) {
+  if (method.step.name != "auto") {
+    return {method.step, ""};
+  }
+  const Options& options = method.step.options;
+  const SymmetricOperator::Offers offers = B.offers();
+  const Index n = B.size();
+  if (needs == TrialNeeds::nothing) {
+    return {{"scaled-gradient", options}, "step scaled-gradient: a schedule moves along a scaled gradient"};
+  }
+  switch (control) {
+    case ControlKind::damping:
+      if (offers.root && n <= root_limit && B.root() != nullptr) {
+        return {{"damped-qr", options},
+                "step damped-qr: the curvature has a small dense root, whose condition number is not squared"};
+      }
+      if (diagonal_only(offers)) {
+        return {{"damped-cholesky", options}, "step damped-cholesky: a diagonal is solved entry by entry"};
+      }
+      if (offers.blocks && n > root_limit) {
+        const auto schur = registry().step("block-schur").make(options);
+        if (!schur->unfit(B)) {
+          return {{"block-schur", options},
+                  "step block-schur: an independent set of parameter blocks can be eliminated"};
+        }
+      }
+      if (offers.dense && n <= dense_factor_limit) {
+        return {{"damped-cholesky", options}, "step damped-cholesky: the matrix is dense and of moderate size"};
+      }
+      return {{"damped-cg", options}, "step damped-cg: only products are affordable"};
+    case ControlKind::radius:
+      if (diagonal_only(offers) || (offers.dense && n <= dense_radius_limit)) {
+        return {{"more-sorensen", options}, "step more-sorensen: the matrix is small enough to be solved exactly"};
+      }
+      return {{"steihaug-cg", options}, "step steihaug-cg: only products are affordable"};
+    case ControlKind::step_length:
+      if (diagonal_only(offers) || (offers.dense && n <= dense_factor_limit)) {
+        return {{"modified-cholesky", options}, "step modified-cholesky: the matrix is dense and of moderate size"};
+      }
+      return {{"newton-cg", options}, "step newton-cg: only products are affordable"};
+    case ControlKind::cubic_weight:
+      break;
+  }
+  throw Error("no step solver can be chosen for acceptance '" + method.acceptance.name + "': name one");
+}
+
+void require_models(const Problem& problem, const Spec& curvature, const CurvatureNeeds& needs) {
+  const ModelSet offered = problem.models();
+  if (offered.contains(needs.models)) {
+    return;
+  }
+  throw Error("curvature '" + curvature.name + "' needs second-order model " + list_models(needs.models) +
+              ", and this problem offers " + list_models(offered) +
+              (offered.contains(Model::exact) ? "; use curvature exact, diagonal or hessian-free"
+                                              : "; use a curvature built on what it offers"));
+}
+
+void require_same_control(const Spec& step, ControlKind step_control, const Spec& acceptance,
+                          ControlKind acceptance_control) {
+  if (step_control == acceptance_control) {
+    return;
+  }
+  std::string steps;
+  std::string acceptances;
+  for (const PartInfo& info : registry().list()) {
+    if (info.kind == PartKind::step && registry().step(info.name).control == acceptance_control) {
+      steps += (steps.empty() ? "" : ", ") + info.name;
+    }
+    if (info.kind == PartKind::acceptance && registry().acceptance(info.name).control == step_control) {
+      acceptances += (acceptances.empty() ? "" : ", ") + info.name;
+    }
+  }
+  throw Error("step '" + step.name + "' takes a " + name(step_control) + " and acceptance '" + acceptance.name +
+              "' sets a " + name(acceptance_control) + "; with this acceptance use step " + steps +
+              ", or with this step acceptance " + acceptances);
+}
+
+}  // namespace kappa::detail

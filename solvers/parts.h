@@ -1,0 +1,32 @@
+// How names and "auto" become parts: the choices of a method, and the sentences that explain them.
+#pragma once
+
+#include <string>
+
+#include "kappa/method.h"
+#include "kappa/operator.h"
+#include "kappa/problem.h"
+#include "workspace.h"
+
+namespace kappa::detail {
+
+/// A choice and its reason; the reason is empty where the user named the part.
+struct Choice {
+  Spec spec;
+  const char* why = "";
+};
+
+/// The curvature of a method for a problem. Throws Error where the problem cannot feed it.
+Choice choose_curvature(const Method& method, const Problem& problem);
+
+/// The step solver, once the operator is known.
+Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs);
+
+/// Throws Error where the problem does not provide what the curvature needs.
+void require_models(const Problem& problem, const Spec& curvature, const CurvatureNeeds& needs);
+
+/// Throws Error where a step solver and an acceptance speak of different controls.
+void require_same_control(const Spec& step, ControlKind step_control, const Spec& acceptance,
+                          ControlKind acceptance_control);
+
+}  // namespace kappa::detail

@@ -1,0 +1,12 @@
+// The named optimizers: each fills in a Method.
+#pragma once
+
+#include "kappa/registry.h"
+
+namespace kappa {
+
+OptimizerPart levenberg_marquardt_part();
+OptimizerPart newton_part();
+OptimizerPart adaptive_rate_part();
+
+}  // namespace kappa

@@ -1,0 +1,39 @@
+// What a Workspace keeps between solves: the slots, the parts and their memory, the result.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kappa/acceptance.h"
+#include "kappa/curvature.h"
+#include "kappa/minimize.h"
+#include "kappa/step.h"
+
+namespace kappa {
+
+/// A part together with the Spec it was made from, so that a repeated solve can use it again.
+template <class Part>
+struct Made {
+  Spec spec;
+  std::unique_ptr<Part> part;
+
+  Part* operator->() const { return part.get(); }
+};
+
+struct Workspace::Impl {
+  Made<Curvature> curvature;
+  Made<StepSolver> step_solver;
+  Made<Acceptance> acceptance;
+  Metric metric;
+
+  /// The three slots, and a fourth for a curvature that sees a mini-batch of its own.
+  Evaluation current, trial, kept, curvature_point;
+
+  std::vector<double> step, kept_step;
+  std::vector<double> best_x;
+  std::vector<Index> sample_terms, curvature_terms;
+  Result result;
+};
+
+}  // namespace kappa
