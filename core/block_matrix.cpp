@@ -76,17 +76,33 @@ void BlockMatrix::multiply(ConstVectorRef v, VectorRef out) const {
   if (blocks == 0) {
     return;
   }
-  // Every owner passes over all rows above its own, so there are few of them.
-  constexpr Index most_owners = 16;
   const auto work = 2.0 * static_cast<double>(values.size());
   if (work < detail::parallel_threshold) {
     multiply_rows(*this, 0, blocks, v.data(), out.data());
     return;
   }
-  const Index size = structure.size();
+  // Every owner passes over all rows above its own, so there are few of them. A row's work is its own blocks
+  // and those above its diagonal, of which a share by its size is supposed: finding out would be a sweep.
+  constexpr Index most_owners = 16;
+  const double total = static_cast<double>(structure.values());
+  const auto work_before = [&](Index row) {
+    const Index stored = structure.value_start[at(structure.row_start[at(row)])];
+    return static_cast<double>(stored) +
+           total * static_cast<double>(structure.offset[at(row)]) / static_cast<double>(structure.size());
+  };
   const auto first_row = [&](Index owner) {
-    const auto bound = std::lower_bound(structure.offset.begin(), structure.offset.end() - 1, owner * size / most_owners);
-    return static_cast<Index>(bound - structure.offset.begin());
+    const double share = 2.0 * total * static_cast<double>(owner) / most_owners;
+    Index low = 0;
+    Index high = blocks;
+    while (low < high) {
+      const Index middle = low + (high - low) / 2;
+      if (work_before(middle) < share) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
   };
   detail::for_each_chunk(most_owners, work, [&](Index owner) {
     const Index first = first_row(owner);

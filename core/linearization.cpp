@@ -4,11 +4,16 @@ namespace kappa {
 
 std::string_view name(Model model) {
   switch (model) {
-    case Model::exact: return "exact";
-    case Model::gauss_newton: return "gauss-newton";
-    case Model::fisher: return "fisher";
-    case Model::empirical_fisher: return "empirical-fisher";
-    case Model::squared_mean_gradient: return "squared-mean-gradient";
+    case Model::exact:
+      return "exact";
+    case Model::gauss_newton:
+      return "gauss-newton";
+    case Model::fisher:
+      return "fisher";
+    case Model::empirical_fisher:
+      return "empirical-fisher";
+    case Model::squared_mean_gradient:
+      return "squared-mean-gradient";
   }
   return "unknown";
 }

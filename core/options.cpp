@@ -96,10 +96,14 @@ std::optional<OptionValue> as_text(const OptionValue& given) {
 std::string expected(const OptionValue& current) {
   const std::string example = to_text(current);
   switch (current.index()) {
-    case 0: return "it takes a number, such as " + example;
-    case 1: return "it takes a whole number, such as " + example;
-    case 2: return "it takes true or false";
-    default: return "it takes a text, such as '" + example + "'";
+    case 0:
+      return "it takes a number, such as " + example;
+    case 1:
+      return "it takes a whole number, such as " + example;
+    case 2:
+      return "it takes true or false";
+    default:
+      return "it takes a text, such as '" + example + "'";
   }
 }
 
@@ -186,7 +190,8 @@ std::size_t choose_option(std::string_view part, std::string_view option, std::s
                           std::initializer_list<std::string_view> valid) {
   const auto* found = std::find(valid.begin(), valid.end(), given);
   if (found == valid.end()) {
-    throw Error(std::string(part) + ": option '" + std::string(option) + "' cannot be '" + std::string(given) +
+    throw Error(std::string(part) + ": option '" + std::string(option) + "' cannot be '" +
+                std::string(given) +
                 "'; valid values: " + closest_first(given, {valid.begin(), valid.end()}));
   }
   return static_cast<std::size_t>(found - valid.begin());

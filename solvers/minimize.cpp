@@ -1,4 +1,5 @@
-// The one loop. It moves Evaluation slots and asks the parts in turn: refresh, prepare, solve, judge, observe.
+// The one loop. It moves Evaluation slots and asks the parts in turn: refresh, prepare, solve, judge,
+// observe.
 //
 //     evaluate start; refresh; prepare; control = start
 //     until a stopping test holds at the current point:
@@ -69,7 +70,11 @@ class Solve {
  public:
   Solve(const Problem& problem, const Method& method, const Stopping& stopping, Observer* observer,
         Workspace::Impl& workspace)
-      : problem_(problem), method_(method), stopping_(stopping), observer_(observer), w_(workspace),
+      : problem_(problem),
+        method_(method),
+        stopping_(stopping),
+        observer_(observer),
+        w_(workspace),
         result_(workspace.result) {}
 
   void run(ConstVectorRef x0);
@@ -82,7 +87,7 @@ class Solve {
   bool stop_before_step();
   bool try_step();
   bool handle(const Verdict& verdict, const Trial& trial);
-  bool take_trial(const Trial& trial, bool restart_after_failure);
+  bool take_trial(const Trial& trial, const Control& next);
   bool restore_current(const Trial& trial);
   EvalStatus evaluate(Evaluation& at, Want want, const Sample& sample);
   EvalStatus complete(Evaluation& at);
@@ -118,8 +123,8 @@ class Solve {
   double gradient_norm_ = 0;
   double best_value_ = infinity;
   double best_gradient_norm_ = infinity;
-  double previous_value_ = 0;
   double last_predicted_ = 0;
+  double last_rounding_ = 0;
   double last_step_norm_ = 0;
   Index stalled_ = 0;
   std::size_t notes_ = 0;
@@ -156,8 +161,10 @@ EvalStatus Solve::evaluate(Evaluation& at, Want want, const Sample& sample) {
     return EvalStatus::outside_domain;
   }
   if (includes(want, Want::gradient) && !all_finite(at.gradient)) {
-    const auto bad = std::find_if(at.gradient.begin(), at.gradient.end(), [](double g) { return !std::isfinite(g); });
-    at.fault = "the gradient entry of " + problem_.variable_name(bad - at.gradient.begin()) + " is not finite";
+    const auto bad =
+        std::find_if(at.gradient.begin(), at.gradient.end(), [](double g) { return !std::isfinite(g); });
+    at.fault =
+        "the gradient entry of " + problem_.variable_name(bad - at.gradient.begin()) + " is not finite";
     return EvalStatus::outside_domain;
   }
   return EvalStatus::ok;
@@ -179,7 +186,8 @@ EvalStatus Solve::complete(Evaluation& at) {
   EvalStatus status = want == Want::nothing ? EvalStatus::ok : evaluate(at, want, gradient_sample_);
   if (status == EvalStatus::ok && own_batch && !models_.empty()) {
     w_.curvature_point.reset(at.x, curvature_sample_.id);
-    status = evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
+    status =
+        evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
     if (status != EvalStatus::ok) {
       at.fault = w_.curvature_point.fault;
     }
@@ -198,7 +206,8 @@ void Solve::draw_samples() {
     const Index size = std::min(method_.batch.size, n);
     const Index batches = n / size;
     const auto epoch = static_cast<std::uint64_t>(draws_) / static_cast<std::uint64_t>(batches);
-    const auto within = static_cast<Index>(static_cast<std::uint64_t>(draws_) % static_cast<std::uint64_t>(batches));
+    const auto within =
+        static_cast<Index>(static_cast<std::uint64_t>(draws_) % static_cast<std::uint64_t>(batches));
     const CounterRandom random(method_.batch.seed, stream);
     const Permutation permutation(random, epoch * Permutation::counters, n);
     terms.resize(static_cast<std::size_t>(size));
@@ -250,8 +259,9 @@ void Solve::set_up(ConstVectorRef x0) {
                                  acceptance.control);
   }
   if (sampled() && !schedule()) {
-    throw Error("acceptance '" + method_.acceptance.name +
-                "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
+    throw Error(
+        "acceptance '" + method_.acceptance.name +
+        "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
   }
   r.curvature = curvature.spec.name;
   note(curvature.why);
@@ -274,7 +284,8 @@ void Solve::settle_step_solver() {
   detail::require_same_control(choice.spec, part.control, method_.acceptance, w_.acceptance->control());
   make_part(w_.step_solver, choice.spec, part.make);
   if (const std::optional<std::string> why = w_.step_solver->unfit(B)) {
-    throw Error("step '" + choice.spec.name + "' cannot work with curvature '" + w_.curvature.spec.name + "': " + *why);
+    throw Error("step '" + choice.spec.name + "' cannot work with curvature '" + w_.curvature.spec.name +
+                "': " + *why);
   }
   w_.step_solver->start();
   result_.step = choice.spec.name;
@@ -305,7 +316,8 @@ bool Solve::begin(ConstVectorRef x0) {
   for (const std::string& fact : problem_.notes(models_)) {
     note(fact.c_str());
   }
-  const Evaluation& seen = includes(w_.current.have, Want::linearization) || models_.empty() ? w_.current : w_.curvature_point;
+  const Evaluation& seen =
+      includes(w_.current.have, Want::linearization) || models_.empty() ? w_.current : w_.curvature_point;
   if (w_.curvature->refresh(seen, nullptr, {}) != Curvature::Status::ok) {
     return finish(Termination::curvature_failed);
   }
@@ -317,8 +329,9 @@ bool Solve::begin(ConstVectorRef x0) {
   best_gradient_norm_ = gradient_norm_;
   StartInfo info;
   info.gradient_norm = w_.metric.dual_norm(w_.current.gradient);
-  info.point_norm = w_.metric.norm(
-      problem_.dimension() == problem_.tangent_dimension() ? ConstVectorRef(w_.current.x) : ConstVectorRef(w_.step));
+  info.point_norm =
+      w_.metric.norm(problem_.dimension() == problem_.tangent_dimension() ? ConstVectorRef(w_.current.x)
+                                                                          : ConstVectorRef(w_.step));
   info.value = w_.current.value;
   control_ = w_.acceptance->start(info);
   observe(Progress::Event::start, nullptr);
@@ -361,7 +374,7 @@ bool Solve::stop_before_step() {
     return !finish(Termination::max_evaluations);
   }
   if (!schedule() && stalled_ >= stopping_.max_stalled) {
-    const bool at_rounding = last_predicted_ <= 10 * epsilon * std::fabs(w_.current.value);
+    const bool at_rounding = last_predicted_ <= last_rounding_;
     return !finish(at_rounding ? Termination::rounding_limit : Termination::no_progress);
   }
   return false;
@@ -373,8 +386,10 @@ bool Solve::try_step() {
   ++result_.trials;
   trial.step = w_.step_solver->solve(control_, w_.step);
   trial.current_value = w_.current.value;
+  trial.value_rounding = w_.current.value_rounding;
   trial.value = std::nan("");
   last_predicted_ = trial.step.predicted_decrease;
+  last_rounding_ = trial.rounding();
   last_step_norm_ = trial.step.norm;
   if (trial.step.status == StepStatus::interrupted) {
     return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
@@ -390,7 +405,7 @@ bool Solve::try_step() {
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
     step_too_short_ = w_.trial.x == w_.current.x;
     if (step_too_short_ && !schedule()) {
-      return finish(trial.step.predicted_decrease <= 10 * epsilon * std::fabs(w_.current.value)
+      return finish(trial.step.predicted_decrease <= trial.rounding()
                         ? Termination::rounding_limit
                         : Termination::control_exhausted);
     }
@@ -441,8 +456,7 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
         std::swap(w_.kept, w_.trial);
         std::swap(w_.kept_step, w_.step);
       }
-      control_ = verdict.next;
-      return take_trial(trial, true);
+      return take_trial(trial, verdict.next);
     case Decision::retry:
       control_ = verdict.next;
       ++stalled_;
@@ -451,12 +465,12 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
     case Decision::give_up:
       break;
   }
-  return finish(trial.step.status != StepStatus::ok ? Termination::step_failed : Termination::control_exhausted);
+  return finish(trial.step.status != StepStatus::ok ? Termination::step_failed
+                                                    : Termination::control_exhausted);
 }
 
 /// The trial slot becomes the current point, if its derivatives can be had.
-bool Solve::take_trial(const Trial& trial, bool restart_after_failure) {
-  previous_value_ = w_.current.value;
+bool Solve::take_trial(const Trial& trial, const Control& next) {
   const bool lend_buffer = w_.trial.linearization == nullptr && !history_;
   std::swap(w_.current, w_.trial);
   if (lend_buffer) {
@@ -476,9 +490,10 @@ bool Solve::take_trial(const Trial& trial, bool restart_after_failure) {
     if (status == EvalStatus::interrupted) {
       return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
     }
-    return restart_after_failure ? restore_current(trial) : finish(Termination::evaluation_failed);
+    return restore_current(trial);
   }
   kept_ = false;
+  control_ = next;
   ++result_.iterations;
   progress_made(trial);
   if (!model_current()) {
@@ -494,7 +509,8 @@ bool Solve::take_trial(const Trial& trial, bool restart_after_failure) {
   return true;
 }
 
-/// The trial had a value but no usable derivatives: model the old point afresh and go on as after a rejection.
+/// The trial had a value but no usable derivatives: model the old point afresh and go on as after a
+/// rejection.
 bool Solve::restore_current(const Trial& trial) {
   w_.current.have = includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
   const EvalStatus status = complete(w_.current);
@@ -610,36 +626,40 @@ void Solve::write_result() {
                last_predicted_, stopping_.decrease_tolerance, f);
       break;
     case Termination::step_tolerance:
-      print_to(r.reason, "the last unrestricted step has length %.3g, at most %.3g times that of x", last_step_norm_,
-               stopping_.step_tolerance);
+      print_to(r.reason, "the last unrestricted step has length %.3g, at most %.3g times that of x",
+               last_step_norm_, stopping_.step_tolerance);
       break;
     case Termination::target_reached:
       print_to(r.reason, "value %.6g is at most the target %.6g", f, stopping_.target);
       break;
     case Termination::rounding_limit:
-      print_to(r.reason, "the predicted gain %.3g is below the rounding error of the value %.6g", last_predicted_, f);
+      print_to(r.reason, "the predicted gain %.3g is below the rounding error of the value %.6g",
+               last_predicted_, f);
       break;
     case Termination::no_progress:
       print_to(r.reason,
-               "%td trials in a row lowered neither the value %.6g nor the gradient %.3g, although a gain of %.3g was "
+               "%td trials in a row lowered neither the value %.6g nor the gradient %.3g, although a gain of "
+               "%.3g was "
                "predicted",
                stalled_, f, r.gradient_norm, last_predicted_);
       break;
     case Termination::control_exhausted:
-      print_to(r.reason, "no %s is left to try: the last trial was made with %.3g and brought no decrease of the value %.6g",
-               name(w_.acceptance->control()), value(control_), f);
+      print_to(
+          r.reason,
+          "no %s is left to try: the last trial was made with %.3g and brought no decrease of the value %.6g",
+          name(w_.acceptance->control()), value(control_), f);
       break;
     case Termination::max_iterations:
       print_to(r.reason, "%td iterations, the limit, are used; largest gradient entry %.3g", r.iterations,
                r.gradient_norm);
       break;
     case Termination::max_evaluations:
-      print_to(r.reason, "%td trial evaluations, the limit, are used; largest gradient entry %.3g", trial_evaluations_,
-               r.gradient_norm);
+      print_to(r.reason, "%td trial evaluations, the limit, are used; largest gradient entry %.3g",
+               trial_evaluations_, r.gradient_norm);
       break;
     case Termination::time_limit:
-      print_to(r.reason, "the time limit of %.3g s is used up after %td iterations", stopping_.time_limit.count(),
-               r.iterations);
+      print_to(r.reason, "the time limit of %.3g s is used up after %td iterations",
+               stopping_.time_limit.count(), r.iterations);
       break;
     case Termination::stop_requested:
       print_to(r.reason, "a stop was requested after %td iterations", r.iterations);
@@ -655,8 +675,8 @@ void Solve::write_result() {
                r.iterations == 0 ? "start" : "last point");
       break;
     case Termination::step_failed:
-      print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest gradient entry %.3g", r.step.c_str(),
-               name(w_.acceptance->control()), value(control_), r.gradient_norm);
+      print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest gradient entry %.3g",
+               r.step.c_str(), name(w_.acceptance->control()), value(control_), r.gradient_norm);
       break;
     case Termination::unbounded:
       print_to(r.reason, "value %.6g is at most %.3g: the objective seems to have no lower bound", f,
@@ -669,32 +689,52 @@ void Solve::write_result() {
 
 const char* name(Outcome outcome) {
   switch (outcome) {
-    case Outcome::converged: return "converged";
-    case Outcome::stalled: return "stalled";
-    case Outcome::limit: return "limit";
-    case Outcome::failed: return "failed";
+    case Outcome::converged:
+      return "converged";
+    case Outcome::stalled:
+      return "stalled";
+    case Outcome::limit:
+      return "limit";
+    case Outcome::failed:
+      return "failed";
   }
   return "unknown";
 }
 
 const char* name(Termination termination) {
   switch (termination) {
-    case Termination::gradient_tolerance: return "gradient tolerance";
-    case Termination::decrease_tolerance: return "decrease tolerance";
-    case Termination::step_tolerance: return "step tolerance";
-    case Termination::target_reached: return "target reached";
-    case Termination::rounding_limit: return "rounding limit";
-    case Termination::no_progress: return "no progress";
-    case Termination::control_exhausted: return "control exhausted";
-    case Termination::max_iterations: return "iteration limit";
-    case Termination::max_evaluations: return "evaluation limit";
-    case Termination::time_limit: return "time limit";
-    case Termination::stop_requested: return "stop requested";
-    case Termination::initial_point: return "initial point";
-    case Termination::evaluation_failed: return "evaluation failed";
-    case Termination::curvature_failed: return "curvature failed";
-    case Termination::step_failed: return "step failed";
-    case Termination::unbounded: return "unbounded";
+    case Termination::gradient_tolerance:
+      return "gradient tolerance";
+    case Termination::decrease_tolerance:
+      return "decrease tolerance";
+    case Termination::step_tolerance:
+      return "step tolerance";
+    case Termination::target_reached:
+      return "target reached";
+    case Termination::rounding_limit:
+      return "rounding limit";
+    case Termination::no_progress:
+      return "no progress";
+    case Termination::control_exhausted:
+      return "control exhausted";
+    case Termination::max_iterations:
+      return "iteration limit";
+    case Termination::max_evaluations:
+      return "evaluation limit";
+    case Termination::time_limit:
+      return "time limit";
+    case Termination::stop_requested:
+      return "stop requested";
+    case Termination::initial_point:
+      return "initial point";
+    case Termination::evaluation_failed:
+      return "evaluation failed";
+    case Termination::curvature_failed:
+      return "curvature failed";
+    case Termination::step_failed:
+      return "step failed";
+    case Termination::unbounded:
+      return "unbounded";
   }
   return "unknown";
 }
@@ -730,8 +770,8 @@ Workspace::~Workspace() = default;
 Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
 
-const Result& minimize(const Problem& problem, ConstVectorRef x0, const Method& method, const Stopping& stopping,
-                       Observer* observer, Workspace& workspace) {
+const Result& minimize(const Problem& problem, ConstVectorRef x0, const Method& method,
+                       const Stopping& stopping, Observer* observer, Workspace& workspace) {
   Solve(problem, method, stopping, observer, workspace.impl()).run(x0);
   return workspace.impl().result;
 }

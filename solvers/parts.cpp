@@ -8,9 +8,9 @@ namespace kappa::detail {
 
 namespace {
 
-constexpr Index dense_radius_limit = 500;     // an eigenvalue decomposition of this size takes under a second
-constexpr Index dense_factor_limit = 2000;    // a dense factor of this size is 32 MB and takes about a second
-constexpr Index root_limit = 500;             // QR of a tall matrix of this width
+constexpr Index dense_radius_limit = 500;   // an eigenvalue decomposition of this size takes under a second
+constexpr Index dense_factor_limit = 2000;  // a dense factor of this size is 32 MB and takes about a second
+constexpr Index root_limit = 500;           // QR of a tall matrix of this width
 
 bool diagonal_only(const SymmetricOperator::Offers& offers) {
   return offers.diagonal && !offers.dense && !offers.blocks && !offers.root;
@@ -47,8 +47,9 @@ Choice choose_curvature(const Method& method, const Problem& problem) {
                 ? "curvature exact: a trust region or line search can use the whole Hessian"
                 : "curvature exact: the problem has no residuals"};
   }
-  throw Error("no curvature can be chosen: the problem offers no second-order model; name a curvature that needs "
-              "gradients only");
+  throw Error(
+      "no curvature can be chosen: the problem offers no second-order model; name a curvature that needs "
+      "gradients only");
 }
 
 Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs) {
@@ -64,8 +65,9 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
   switch (control) {
     case ControlKind::damping:
       if (offers.root && n <= root_limit && B.root() != nullptr) {
-        return {{"damped-qr", options},
-                "step damped-qr: the curvature has a small dense root, whose condition number is not squared"};
+        return {
+            {"damped-qr", options},
+            "step damped-qr: the curvature has a small dense root, whose condition number is not squared"};
       }
       if (diagonal_only(offers)) {
         return {{"damped-cholesky", options}, "step damped-cholesky: a diagonal is solved entry by entry"};
@@ -78,17 +80,20 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
         }
       }
       if (offers.dense && n <= dense_factor_limit) {
-        return {{"damped-cholesky", options}, "step damped-cholesky: the matrix is dense and of moderate size"};
+        return {{"damped-cholesky", options},
+                "step damped-cholesky: the matrix is dense and of moderate size"};
       }
       return {{"damped-cg", options}, "step damped-cg: only products are affordable"};
     case ControlKind::radius:
       if (diagonal_only(offers) || (offers.dense && n <= dense_radius_limit)) {
-        return {{"more-sorensen", options}, "step more-sorensen: the matrix is small enough to be solved exactly"};
+        return {{"more-sorensen", options},
+                "step more-sorensen: the matrix is small enough to be solved exactly"};
       }
       return {{"steihaug-cg", options}, "step steihaug-cg: only products are affordable"};
     case ControlKind::step_length:
       if (diagonal_only(offers) || (offers.dense && n <= dense_factor_limit)) {
-        return {{"modified-cholesky", options}, "step modified-cholesky: the matrix is dense and of moderate size"};
+        return {{"modified-cholesky", options},
+                "step modified-cholesky: the matrix is dense and of moderate size"};
       }
       return {{"newton-cg", options}, "step newton-cg: only products are affordable"};
     case ControlKind::cubic_weight:
@@ -123,9 +128,9 @@ void require_same_control(const Spec& step, ControlKind step_control, const Spec
       acceptances += (acceptances.empty() ? "" : ", ") + info.name;
     }
   }
-  throw Error("step '" + step.name + "' takes a " + name(step_control) + " and acceptance '" + acceptance.name +
-              "' sets a " + name(acceptance_control) + "; with this acceptance use step " + steps +
-              ", or with this step acceptance " + acceptances);
+  throw Error("step '" + step.name + "' takes a " + name(step_control) + " and acceptance '" +
+              acceptance.name + "' sets a " + name(acceptance_control) + "; with this acceptance use step " +
+              steps + ", or with this step acceptance " + acceptances);
 }
 
 }  // namespace kappa::detail

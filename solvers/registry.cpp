@@ -12,10 +12,14 @@ namespace kappa {
 
 const char* name(PartKind kind) {
   switch (kind) {
-    case PartKind::curvature: return "curvature";
-    case PartKind::step: return "step";
-    case PartKind::acceptance: return "acceptance";
-    case PartKind::optimizer: return "optimizer";
+    case PartKind::curvature:
+      return "curvature";
+    case PartKind::step:
+      return "step";
+    case PartKind::acceptance:
+      return "acceptance";
+    case PartKind::optimizer:
+      return "optimizer";
   }
   return "unknown";
 }
@@ -45,7 +49,8 @@ template <class Part>
 void insert(std::deque<Part>& parts, Part part) {
   if (const Part* other = search(parts, part.info.name)) {
     throw Error(std::string(name(part.info.kind)) + " '" + part.info.name + "' (" + part.info.origin +
-                ") has the name of one that is already there (" + other->info.origin + "); give it another name");
+                ") has the name of one that is already there (" + other->info.origin +
+                "); give it another name");
   }
   parts.push_back(std::move(part));
 }
@@ -59,7 +64,8 @@ const Part& find(const std::deque<Part>& parts, std::string_view name, PartKind 
   for (const Part& part : parts) {
     valid += (valid.empty() ? "" : ", ") + part.info.name;
   }
-  throw Error("there is no " + std::string(kappa::name(kind)) + " '" + std::string(name) + "'; valid names: " + valid);
+  throw Error("there is no " + std::string(kappa::name(kind)) + " '" + std::string(name) +
+              "'; valid names: " + valid);
 }
 
 template <class Part>

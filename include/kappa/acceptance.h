@@ -21,7 +21,7 @@ enum class Decision : std::uint8_t {
 
 struct Verdict {
   Decision decision = Decision::retry;
-  Control next;  ///< for the retry, or for the next iteration
+  Control next;                                 ///< for the retry, or for the next iteration
   enum class Keep { no, yes } keep = Keep::no;  ///< remember this trial as the kept one
 };
 

@@ -65,7 +65,9 @@ class ContractError : public std::logic_error {
 };
 
 namespace detail {
-[[noreturn]] inline void contract_broken(const char* what) { throw ContractError(what); }
+[[noreturn]] inline void contract_broken(const char* what) {
+  throw ContractError(what);
+}
 }  // namespace detail
 
 /// Throws ContractError with `message` unless `condition` holds.

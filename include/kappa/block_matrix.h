@@ -32,7 +32,8 @@ struct BlockMatrix {
   ConstMatrixRef block(Index i, Index k) const {
     const auto at = static_cast<std::size_t>(k);
     const Index rows = structure.block_size(i);
-    return {values.data() + structure.value_start[at], rows, structure.block_size(structure.column[at]), rows};
+    return {values.data() + structure.value_start[at], rows, structure.block_size(structure.column[at]),
+            rows};
   }
 
   /// out = B v.

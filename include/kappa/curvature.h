@@ -11,7 +11,7 @@ namespace kappa {
 
 /// What a curvature needs before it can be refreshed.
 struct CurvatureNeeds {
-  ModelSet models;                     ///< asked of the linearization; empty: gradients suffice
+  ModelSet models;  ///< asked of the linearization; empty: gradients suffice
   enum class History { none, previous_evaluation } history = History::none;
 };
 

@@ -39,7 +39,7 @@ std::vector<double> third_order_hessian(const ResidualProblem& problem, ConstVec
 struct DerivativeMismatch {
   std::string where;  ///< "residual block 3 'name', residual 0, parameter block 'camera', entry 5"
   double given = 0;
-  double difference = 0;      ///< by Richardson-extrapolated central differences (Ridders 1982)
+  double difference = 0;        ///< by Richardson-extrapolated central differences (Ridders 1982)
   double difference_error = 0;  ///< the extrapolation's own error estimate
 };
 
@@ -60,7 +60,7 @@ struct Covariance {
   Matrix matrix;                        ///< dimension() squared; the pseudo-inverse where rank-deficient
   std::vector<double> standard_errors;  ///< square roots of its diagonal
   Index rank = 0;
-  double variance = 0;  ///< sigma^2: 2 f / (residuals - rank), or as given
+  double variance = 0;                    ///< sigma^2: 2 f / (residuals - rank), or as given
   std::vector<std::string> undetermined;  ///< variables with a part in the null space
 };
 

@@ -106,14 +106,14 @@ struct BaseOf {
   using type = typename BaseOf<typename ScalarOf<X>::type>::type;
 };
 template <class X>
-  requires std::is_arithmetic_v<X>
+requires std::is_arithmetic_v<X>
 struct BaseOf<X> {
   using type = X;
 };
 
 template <class S, class X>
-inline constexpr bool is_below = std::is_same_v<S, typename ScalarOf<X>::type> ||
-                                 is_below<S, typename ScalarOf<X>::type>;
+inline constexpr bool is_below =
+    std::is_same_v<S, typename ScalarOf<X>::type> || is_below<S, typename ScalarOf<X>::type>;
 template <class S>
 inline constexpr bool is_below<S, void> = false;
 
@@ -129,7 +129,7 @@ using BaseScalar = typename detail::BaseOf<X>::type;
 
 /// What may be mixed with X in arithmetic: any built-in number, and the scalars X is built from.
 template <class S, class X>
-concept ScalarFor = Differentiable<X> && (std::is_arithmetic_v<S> || detail::is_below<S, X>);
+concept ScalarFor = Differentiable<X> &&(std::is_arithmetic_v<S> || detail::is_below<S, X>);
 
 /// The floating-point value at the bottom of a (possibly nested) number.
 template <class X>
@@ -184,7 +184,7 @@ constexpr Binary<Order, T> binary(const T& f, const T& dx, const T& dy, [[maybe_
 
 // The chain rule for plain numbers, so that code written with compose serves them as well.
 template <int Order, class T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 constexpr T compose(const T&, const Unary<Order, T>& u) {
   return u.f;
 }
@@ -214,7 +214,7 @@ constexpr bool is_zero(const X& x) {
 }
 
 template <class T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 constexpr bool is_constant(const T&) {
   return true;
 }
@@ -514,13 +514,13 @@ struct Mix<X, X> {
   using type = X;
 };
 template <class X, class S>
-  requires ScalarFor<S, X>
+requires ScalarFor<S, X>
 struct Mix<X, S> {
   static constexpr bool valid = true;
   using type = X;
 };
 template <class S, class X>
-  requires ScalarFor<S, X>
+requires ScalarFor<S, X>
 struct Mix<S, X> {
   static constexpr bool valid = true;
   using type = X;
@@ -532,9 +532,10 @@ template <class A, class B>
 using Mixed = typename Mix<A, B>::type;
 
 template <class X>
-constexpr X with_value(X x, const typename ScalarOf<X>::type& value) {
-  x.a = value;
-  return x;
+constexpr X with_value(const X& x, const typename ScalarOf<X>::type& value) {
+  X r(x);
+  r.a = value;
+  return r;
 }
 
 template <class X>
@@ -552,7 +553,8 @@ constexpr bool operator==(const X& x, const X& y) {
 }
 template <Differentiable X, ScalarFor<X> S>
 constexpr bool operator==(const X& x, const S& s) {
-  return value_of(x) == value_of(s);
+  using Wide = std::common_type_t<BaseScalar<X>, BaseScalar<S>>;
+  return static_cast<Wide>(value_of(x)) == static_cast<Wide>(value_of(s));
 }
 template <Differentiable X>
 constexpr std::partial_ordering operator<=>(const X& x, const X& y) {
@@ -592,23 +594,19 @@ constexpr X operator/(const S& s, const X& x) {
   return compose(x, detail::Reciprocal::at<X::order>(x.a, detail::as_scalar<X>(s)));
 }
 template <Differentiable X, class R>
-  requires(std::same_as<R, X> || ScalarFor<R, X>)
-constexpr X& operator+=(X& x, const R& r) {
+requires(std::same_as<R, X> || ScalarFor<R, X>) constexpr X& operator+=(X& x, const R& r) {
   return x = x + r;
 }
 template <Differentiable X, class R>
-  requires(std::same_as<R, X> || ScalarFor<R, X>)
-constexpr X& operator-=(X& x, const R& r) {
+requires(std::same_as<R, X> || ScalarFor<R, X>) constexpr X& operator-=(X& x, const R& r) {
   return x = x - r;
 }
 template <Differentiable X, class R>
-  requires(std::same_as<R, X> || ScalarFor<R, X>)
-constexpr X& operator*=(X& x, const R& r) {
+requires(std::same_as<R, X> || ScalarFor<R, X>) constexpr X& operator*=(X& x, const R& r) {
   return x = x * r;
 }
 template <Differentiable X, class R>
-  requires(std::same_as<R, X> || ScalarFor<R, X>)
-constexpr X& operator/=(X& x, const R& r) {
+requires(std::same_as<R, X> || ScalarFor<R, X>) constexpr X& operator/=(X& x, const R& r) {
   return x = x / r;
 }
 
@@ -757,8 +755,7 @@ bool signbit(const X& x) {
 // Any argument but one may be a plain number.
 
 template <class A, class B>
-  requires detail::Mixable<A, B>
-detail::Mixed<A, B> atan2(const A& y, const B& x) {
+requires detail::Mixable<A, B> detail::Mixed<A, B> atan2(const A& y, const B& x) {
   using X = detail::Mixed<A, B>;
   const X& u = y;
   const X& v = x;
@@ -766,8 +763,7 @@ detail::Mixed<A, B> atan2(const A& y, const B& x) {
 }
 
 template <class A, class B>
-  requires detail::Mixable<A, B>
-detail::Mixed<A, B> hypot(const A& x, const B& y) {
+requires detail::Mixable<A, B> detail::Mixed<A, B> hypot(const A& x, const B& y) {
   using X = detail::Mixed<A, B>;
   const X& u = x;
   const X& v = y;
@@ -776,36 +772,36 @@ detail::Mixed<A, B> hypot(const A& x, const B& y) {
 
 /// sqrt(x^2 + y^2 + z^2), scaled by a power of two against overflow.
 template <class A, class B, class C>
-  requires(detail::Mixable<A, B> || detail::Mixable<B, C> || detail::Mixable<A, C>)
-auto hypot(const A& x, const B& y, const C& z) {
-  const auto largest = fmax(fabs(value_of(x)), fmax(fabs(value_of(y)), fabs(value_of(z))));
+requires(detail::Mixable<A, B> || detail::Mixable<B, C> ||
+         detail::Mixable<A, C>) auto hypot(const A& x, const B& y, const C& z) {
+  using X = std::remove_cvref_t<decltype(x + y + z)>;
+  using Base = BaseScalar<X>;
+  const X u(x), v(y), w(z);
+  const Base largest = fmax(fabs(value_of(u)), fmax(fabs(value_of(v)), fabs(value_of(w))));
   int exponent = 0;
   if (isfinite(largest)) {
     std::frexp(largest, &exponent);
   }
-  // Two halves, because 2^-exponent itself may overflow.
-  using Base = std::remove_const_t<decltype(largest)>;
-  const Base down = std::ldexp(Base(1), -exponent / 2);
-  const Base rest = std::ldexp(Base(1), -(exponent - exponent / 2));
-  const auto square = [&](const auto& t) {
-    const auto scaled = t * down * rest;
-    return scaled * scaled;
+  // Bounded, so that the scale and its inverse stay finite also for subnormal arguments.
+  constexpr int bound = std::numeric_limits<Base>::max_exponent - 24;
+  const Base scale = std::ldexp(Base(1), exponent < -bound ? bound : exponent > bound ? -bound : -exponent);
+  const auto square = [&](const X& t) {
+    const X scaled = t * scale;
+    return X(scaled * scaled);
   };
-  return sqrt(square(x) + square(y) + square(z)) / down / rest;
+  return X(sqrt(square(u) + square(v) + square(w)) / scale);
 }
 
 /// x^s for a plain exponent: exact at x = 0 and, if s is an integer, for x < 0.
 template <Differentiable X, class S>
-  requires std::is_arithmetic_v<S>
-X pow(const X& x, const S& s) {
+requires std::is_arithmetic_v<S> X pow(const X& x, const S& s) {
   return compose(x, detail::Power::at<X::order>(x.a, static_cast<BaseScalar<X>>(s)));
 }
 
 /// s^x for a plain base. Its derivative at s < 0 is NaN, for the function lives on integers only,
 /// unless x is constant.
 template <Differentiable X, class S>
-  requires std::is_arithmetic_v<S>
-X pow(const S& s, const X& x) {
+requires std::is_arithmetic_v<S> X pow(const S& s, const X& x) {
   const auto base = static_cast<BaseScalar<X>>(s);
   if (is_constant(x)) {
     return X(pow(base, x.a));
@@ -815,11 +811,12 @@ X pow(const S& s, const X& x) {
 
 /// x^y. An exponent that is constant is treated as a plain number.
 template <class A, class B>
-  requires(detail::Mixable<A, B> && !std::is_arithmetic_v<A> && !std::is_arithmetic_v<B>)
-detail::Mixed<A, B> pow(const A& x, const B& y) {
+requires(detail::Mixable<A, B> && !std::is_arithmetic_v<A> &&
+         !std::is_arithmetic_v<B>) detail::Mixed<A, B> pow(const A& x, const B& y) {
   using X = detail::Mixed<A, B>;
   const X& u = x;
   const X& v = y;
+  using detail::is_constant;
   if (is_constant(v) && is_constant(v.a)) {
     return pow(u, value_of(v));
   }
@@ -828,28 +825,31 @@ detail::Mixed<A, B> pow(const A& x, const B& y) {
 
 /// The smaller of the two; a NaN loses against a number, and a tie goes to the first.
 template <class A, class B>
-  requires detail::Mixable<A, B>
+requires detail::Mixable<A, B>
 constexpr detail::Mixed<A, B> fmin(const A& x, const B& y) {
-  const bool second = value_of(y) < value_of(x) || value_of(x) != value_of(x);
-  return second ? detail::Mixed<A, B>(y) : detail::Mixed<A, B>(x);
+  const detail::Mixed<A, B>& u = x;
+  const detail::Mixed<A, B>& v = y;
+  return v < u || u != u ? v : u;
 }
 template <class A, class B>
-  requires detail::Mixable<A, B>
+requires detail::Mixable<A, B>
 constexpr detail::Mixed<A, B> fmax(const A& x, const B& y) {
-  const bool second = value_of(y) > value_of(x) || value_of(x) != value_of(x);
-  return second ? detail::Mixed<A, B>(y) : detail::Mixed<A, B>(x);
+  const detail::Mixed<A, B>& u = x;
+  const detail::Mixed<A, B>& v = y;
+  return v > u || u != u ? v : u;
 }
 /// max(x - y, 0).
 template <class A, class B>
-  requires detail::Mixable<A, B>
+requires detail::Mixable<A, B>
 constexpr detail::Mixed<A, B> fdim(const A& x, const B& y) {
   using X = detail::Mixed<A, B>;
-  return value_of(x) <= value_of(y) ? X(0) : X(x - y);
+  const X& u = x;
+  const X& v = y;
+  return u <= v ? X(0) : X(u - v);
 }
 /// x - n y with n = trunc(x / y), which is locally constant.
 template <class A, class B>
-  requires detail::Mixable<A, B>
-detail::Mixed<A, B> fmod(const A& x, const B& y) {
+requires detail::Mixable<A, B> detail::Mixed<A, B> fmod(const A& x, const B& y) {
   using X = detail::Mixed<A, B>;
   const X u(x), v(y);
   const auto remainder = fmod(value_of(u), value_of(v));
@@ -857,14 +857,14 @@ detail::Mixed<A, B> fmod(const A& x, const B& y) {
   return detail::with_value(X(u - v * n), fmod(u.a, v.a));
 }
 template <class A, class B>
-  requires detail::Mixable<A, B>
+requires detail::Mixable<A, B>
 constexpr detail::Mixed<A, B> copysign(const A& x, const B& y) {
   return detail::signed_like(detail::Mixed<A, B>(x), signbit(value_of(y)));
 }
 /// x y + z, with one rounding in the value as std::fma has.
 template <class A, class B, class C>
-  requires(detail::Mixable<A, B> || detail::Mixable<B, C> || detail::Mixable<A, C>)
-auto fma(const A& x, const B& y, const C& z) {
+requires(detail::Mixable<A, B> || detail::Mixable<B, C> ||
+         detail::Mixable<A, C>) auto fma(const A& x, const B& y, const C& z) {
   using X = std::remove_cvref_t<decltype(x * y + z)>;
   const X u(x), v(y), w(z);
   return detail::with_value(X(u * v + w), fma(u.a, v.a, w.a));

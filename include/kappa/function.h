@@ -20,7 +20,7 @@ namespace kappa {
 /// column-major, both triangles.
 struct Callbacks {
   Index dimension = 0;
-  std::function<bool(ConstVectorRef x, double& value)> value;                                ///< required
+  std::function<bool(ConstVectorRef x, double& value)> value;  ///< required
   std::function<bool(ConstVectorRef x, double& value, VectorRef gradient)> value_and_gradient;
   std::function<bool(ConstVectorRef x, ConstVectorRef v, VectorRef product)> hessian_product;
   std::function<bool(ConstVectorRef x, MatrixRef hessian)> hessian;

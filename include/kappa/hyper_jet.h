@@ -29,18 +29,18 @@ struct HyperJet {
   static constexpr int size = N;
   static constexpr int packed_size = N * (N + 1) / 2;
 
-  T a;
   Partials<T, N> v;
   Partials<T, packed_size> h;
+  T a;
 
-  constexpr HyperJet() : a(0), v{}, h{} {}
+  constexpr HyperJet() : v{}, h{}, a(0) {}
   /// A constant.
-  constexpr HyperJet(const T& value) : a(value), v{}, h{} {}
+  constexpr HyperJet(const T& value) : v{}, h{}, a(value) {}
   template <class S>
-    requires(ScalarFor<S, HyperJet> && !std::same_as<S, T>)
-  constexpr HyperJet(const S& value) : a(detail::as_scalar<T>(value)), v{}, h{} {}
+  requires(ScalarFor<S, HyperJet> && !std::same_as<S, T>) constexpr HyperJet(const S& value)
+      : v{}, h{}, a(detail::as_scalar<T>(value)) {}
   /// The k-th of the N independent variables.
-  constexpr HyperJet(const T& value, int k) : a(value), v{}, h{} {
+  constexpr HyperJet(const T& value, int k) : v{}, h{}, a(value) {
     expects(k >= 0 && k < N, "HyperJet: the index of the seeded partial lies outside 0..N-1");
     v[k] = T(1);
   }
@@ -64,18 +64,29 @@ struct HyperJet {
   }
 
   friend constexpr HyperJet operator-(const HyperJet& x) { return scaled(x, -x.a, -1); }
-  friend constexpr HyperJet operator+(HyperJet x, const HyperJet& y) { return x += y; }
-  friend constexpr HyperJet operator-(HyperJet x, const HyperJet& y) { return x -= y; }
+  friend constexpr HyperJet operator+(const HyperJet& x, const HyperJet& y) {
+    HyperJet r(x);
+    r += y;
+    return r;
+  }
+  friend constexpr HyperJet operator-(const HyperJet& x, const HyperJet& y) {
+    HyperJet r(x);
+    r -= y;
+    return r;
+  }
   friend constexpr HyperJet operator*(const HyperJet& x, const HyperJet& y) {
     HyperJet r(Unset{});
     r.a = x.a * y.a;
     for (int i = 0; i < N; ++i) {
       r.v[i] = x.a * y.v[i] + y.a * x.v[i];
     }
-    for (int k = 0; k < packed_size; ++k) {
-      r.h[k] = x.a * y.h[k] + y.a * x.h[k];
+    for (int i = 0, k = 0; i < N; ++i) {
+      const T xi = x.v[i];
+      const T yi = y.v[i];
+      for (int j = 0; j <= i; ++j, ++k) {
+        r.h[k] = x.a * y.h[k] + y.a * x.h[k] + xi * y.v[j] + yi * x.v[j];
+      }
     }
-    add_symmetric_product(r.h, x.v, y.v);
     return r;
   }
   friend constexpr HyperJet operator/(const HyperJet& x, const HyperJet& y) {
@@ -96,9 +107,10 @@ struct HyperJet {
     return r;
   }
   template <ScalarFor<HyperJet> S>
-  friend constexpr HyperJet operator+(HyperJet x, const S& s) {
-    x.a += detail::as_scalar<T>(s);
-    return x;
+  friend constexpr HyperJet operator+(const HyperJet& x, const S& s) {
+    HyperJet r(x);
+    r.a += detail::as_scalar<T>(s);
+    return r;
   }
   template <ScalarFor<HyperJet> S>
   friend constexpr HyperJet operator*(const HyperJet& x, const S& s) {

@@ -12,16 +12,38 @@
 // Functions and edge cases are listed in elementary.h; all are found by argument-dependent lookup.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "kappa/base.h"
 #include "kappa/elementary.h"
 
+// Results of arithmetic start without a value (Unset) and are then written entry by entry. After inlining,
+// GCC 12 at -O3 takes the loops that do so for ones that may not run.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace kappa {
+
+namespace detail {
+
+// Long rows are aligned so that vector loads do not straddle cache lines. The figure is the same
+// whatever instruction set is compiled for, lest two translation units disagree on the layout.
+template <class T, int N>
+inline constexpr std::size_t partials_alignment =
+    std::max(alignof(T), sizeof(T) * N % 32 == 0 && sizeof(T) * N >= 64   ? std::size_t(32)
+                         : sizeof(T) * N % 16 == 0 && sizeof(T) * N >= 32 ? std::size_t(16)
+                                                                          : std::size_t(1));
+
+}  // namespace detail
 
 /// N numbers in a row: the partial derivatives of one quantity.
 template <class T, int N>
-struct Partials {
+struct alignas(detail::partials_alignment<T, N>) Partials {
   T data[N];
 
   constexpr T& operator[](int i) { return data[i]; }
@@ -31,6 +53,21 @@ struct Partials {
   constexpr T* end() { return data + N; }
   constexpr const T* begin() const { return data; }
   constexpr const T* end() const { return data + N; }
+
+  // Written out entry by entry: a loop over a few zeros would become a string instruction, which takes
+  // longer to start than the whole row takes to write.
+  constexpr void clear() {
+    if constexpr (N <= 32) {
+      [this]<int... i>(std::integer_sequence<int, i...>) {
+        ((data[i] = T(0)), ...);
+      }
+      (std::make_integer_sequence<int, N>());
+    } else {
+      for (T& x : data) {
+        x = T(0);
+      }
+    }
+  }
 
   constexpr Partials& operator+=(const Partials& other) {
     for (int i = 0; i < N; ++i) {
@@ -51,10 +88,22 @@ struct Partials {
     }
     return *this;
   }
-  friend constexpr Partials operator+(Partials x, const Partials& y) { return x += y; }
-  friend constexpr Partials operator-(Partials x, const Partials& y) { return x -= y; }
-  friend constexpr Partials operator*(Partials x, const T& factor) { return x *= factor; }
-  friend constexpr Partials operator*(const T& factor, Partials x) { return x *= factor; }
+  friend constexpr Partials operator+(const Partials& x, const Partials& y) {
+    Partials sum = x;
+    sum += y;
+    return sum;
+  }
+  friend constexpr Partials operator-(const Partials& x, const Partials& y) {
+    Partials difference = x;
+    difference -= y;
+    return difference;
+  }
+  friend constexpr Partials operator*(const Partials& x, const T& factor) {
+    Partials product = x;
+    product *= factor;
+    return product;
+  }
+  friend constexpr Partials operator*(const T& factor, const Partials& x) { return x * factor; }
 };
 
 /// A value `a` and its partials `v`. T is float, double, long double, or another such number.
@@ -65,21 +114,28 @@ struct Jet {
   static constexpr int order = 1;
   static constexpr int size = N;
 
-  T a;
+  // The partials come first: with the value before them, a copy of the whole would load across two
+  // earlier stores, which stalls.
   Partials<T, N> v;
+  T a;
 
-  constexpr Jet() : a(0), v{} {}
+  // Not constexpr, lest an array of zero jets be folded into one long memset.
+  Jet() : a(0) { v.clear(); }
   /// A constant.
-  constexpr Jet(const T& value) : a(value), v{} {}
+  constexpr Jet(const T& value) : a(value) { v.clear(); }
   template <class S>
-    requires(ScalarFor<S, Jet> && !std::same_as<S, T>)
-  constexpr Jet(const S& value) : a(detail::as_scalar<T>(value)), v{} {}
-  /// The k-th of the N independent variables.
-  constexpr Jet(const T& value, int k) : a(value), v{} {
-    expects(k >= 0 && k < N, "Jet: the index of the seeded partial lies outside 0..N-1");
-    v[k] = T(1);
+  requires(ScalarFor<S, Jet> && !std::same_as<S, T>) constexpr Jet(const S& value)
+      : a(detail::as_scalar<T>(value)) {
+    v.clear();
   }
-  constexpr Jet(const T& value, const Partials<T, N>& partials) : a(value), v(partials) {}
+  /// The k-th of the N independent variables.
+  constexpr Jet(const T& value, int k) : a(value) {
+    expects(k >= 0 && k < N, "Jet: the index of the seeded partial lies outside 0..N-1");
+    for (int i = 0; i < N; ++i) {
+      v[i] = T(i == k ? 1 : 0);
+    }
+  }
+  constexpr Jet(const T& value, const Partials<T, N>& partials) : v(partials), a(value) {}
 
   constexpr Jet& operator+=(const Jet& y) {
     a += y.a;
@@ -184,3 +240,7 @@ struct Jet {
 };
 
 }  // namespace kappa
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

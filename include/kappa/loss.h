@@ -32,11 +32,11 @@ class Loss {
   LossValue evaluate(double s) const;
   bool trivial() const { return kind_ == Kind::trivial && weight_ == 1; }
 
-  friend Loss huber(double a);     ///< s, then 2 a sqrt(s) - a^2
-  friend Loss soft_l1(double a);   ///< 2 a^2 (sqrt(1 + s/a^2) - 1)
-  friend Loss cauchy(double a);    ///< a^2 log(1 + s/a^2)
-  friend Loss arctan(double a);    ///< a atan(s/a)
-  friend Loss tukey(double a);     ///< a^2/3 (1 - (1 - s/a^2)^3), then a^2/3
+  friend Loss huber(double a);                          ///< s, then 2 a sqrt(s) - a^2
+  friend Loss soft_l1(double a);                        ///< 2 a^2 (sqrt(1 + s/a^2) - 1)
+  friend Loss cauchy(double a);                         ///< a^2 log(1 + s/a^2)
+  friend Loss arctan(double a);                         ///< a atan(s/a)
+  friend Loss tukey(double a);                          ///< a^2/3 (1 - (1 - s/a^2)^3), then a^2/3
   friend Loss scaled(const Loss& loss, double weight);  ///< weight rho(s), weight >= 0
   friend Loss custom(std::shared_ptr<const LossFunction> function);
   friend bool operator==(const Loss&, const Loss&) = default;

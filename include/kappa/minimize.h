@@ -17,17 +17,18 @@ namespace kappa {
 /// When to stop. Each test is stated as it is computed. A tolerance of 0 switches its test off.
 struct Stopping {
   /// max_i |g_i| <= gradient_tolerance.
-  double gradient_tolerance = 1e-14;
+  double gradient_tolerance = 1e-20;
   /// The step that the control did not shorten is predicted to gain no more than decrease_tolerance * |f|.
-  /// For least squares its root is the cosine between the residual and the tangent space (Dennis & Schnabel 1983, sec. 10.1).
-  double decrease_tolerance = 1e-20;
+  /// For least squares its root is the cosine between the residual and the tangent space (Dennis & Schnabel
+  /// 1983, sec. 10.1).
+  double decrease_tolerance = 1e-22;
   /// |d| <= step_tolerance * |x| in the metric, for an accepted step that the control did not shorten.
   double step_tolerance = 1e-13;
   /// f <= target.
   double target = -infinity;
   /// f <= unbounded_below stops as Outcome::failed: the objective has no minimum that way.
   double unbounded_below = -1e300;
-  Index max_iterations = 1000;   ///< accepted steps
+  Index max_iterations = 1000;    ///< accepted steps
   Index max_evaluations = 10000;  ///< trial values
   /// Consecutive trials, accepted or not, that bring neither f nor |g| below its best so far by more than
   /// rounding. Then the point is as good as the arithmetic lets it be.
@@ -40,22 +41,22 @@ enum class Outcome : std::uint8_t { converged, stalled, limit, failed };
 const char* name(Outcome outcome);
 
 enum class Termination : std::uint8_t {
-  gradient_tolerance,   // converged
-  decrease_tolerance,   // converged
-  step_tolerance,       // converged
-  target_reached,       // converged
-  rounding_limit,       // converged where the predicted gain is below rounding
-  no_progress,          // stalled
-  control_exhausted,    // stalled: radius, damping or step length reached its end
-  max_iterations,       // limit
-  max_evaluations,      // limit
-  time_limit,           // limit
-  stop_requested,       // limit
-  initial_point,        // failed: the start cannot be evaluated
-  evaluation_failed,    // failed
-  curvature_failed,     // failed
-  step_failed,          // failed
-  unbounded             // failed
+  gradient_tolerance,  // converged
+  decrease_tolerance,  // converged
+  step_tolerance,      // converged
+  target_reached,      // converged
+  rounding_limit,      // converged where the predicted gain is below rounding
+  no_progress,         // stalled
+  control_exhausted,   // stalled: radius, damping or step length reached its end
+  max_iterations,      // limit
+  max_evaluations,     // limit
+  time_limit,          // limit
+  stop_requested,      // limit
+  initial_point,       // failed: the start cannot be evaluated
+  evaluation_failed,   // failed
+  curvature_failed,    // failed
+  step_failed,         // failed
+  unbounded            // failed
 };
 inline constexpr int termination_count = 16;
 const char* name(Termination termination);
@@ -76,9 +77,9 @@ struct Result {
   double gradient_norm = 0;  ///< max_i |g_i| at x
   Outcome outcome = Outcome::failed;
   Termination termination = Termination::initial_point;
-  std::string reason;  ///< one sentence with the numbers that decided
-  Index iterations = 0;      ///< accepted steps
-  Index trials = 0;          ///< steps tried
+  std::string reason;    ///< one sentence with the numbers that decided
+  Index iterations = 0;  ///< accepted steps
+  Index trials = 0;      ///< steps tried
   EvaluationCounts evaluations;
   Index factorizations = 0;
   double seconds = 0;
@@ -96,7 +97,7 @@ struct Progress {
   double gradient_norm = 0;
   double step_norm = 0;
   double control = 0;
-  double ratio = 0;          ///< actual over predicted decrease; NaN where no value was tried
+  double ratio = 0;  ///< actual over predicted decrease; NaN where no value was tried
   enum class Event : std::uint8_t { start, accepted, rejected } event = Event::start;
   double seconds = 0;
   ConstVectorRef x;
@@ -126,12 +127,12 @@ class Workspace {
 
 /// Minimises `problem` from `x0` (dimension() long). Throws Error for parts that do not exist or do not fit
 /// and ContractError for a wrong x0 length; everything else is in the Result.
-Result minimize(const Problem& problem, ConstVectorRef x0, const Method& method, const Stopping& stopping = {},
-                Observer* observer = nullptr);
+Result minimize(const Problem& problem, ConstVectorRef x0, const Method& method,
+                const Stopping& stopping = {}, Observer* observer = nullptr);
 
 /// The same with the memory of `workspace`. The result lives there until its next use. A repeated solve of
 /// problems of one structure by one method allocates nothing.
-const Result& minimize(const Problem& problem, ConstVectorRef x0, const Method& method, const Stopping& stopping,
-                       Observer* observer, Workspace& workspace);
+const Result& minimize(const Problem& problem, ConstVectorRef x0, const Method& method,
+                       const Stopping& stopping, Observer* observer, Workspace& workspace);
 
 }  // namespace kappa

@@ -37,6 +37,9 @@ class SymmetricOperator {
   virtual const BlockMatrix* blocks() const { return nullptr; }
   virtual const Root* root() const { return nullptr; }
 
+  /// out = J' r_vv of a least-squares problem (see Linearization::second_directional).
+  virtual bool second_directional(ConstVectorRef, VectorRef) const { return false; }
+
   /// out = (B + lambda diag(weights))^-1 rhs, for curvatures with an inverse of their own.
   virtual SolveKind solve_kind() const { return SolveKind::absent; }
   virtual bool solve_damped(double, ConstVectorRef, ConstVectorRef, VectorRef) const { return false; }

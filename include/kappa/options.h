@@ -60,29 +60,55 @@ OptionValue convert_option(std::string_view part, std::string_view option, const
 [[noreturn]] void unknown_option(std::string_view part, std::string_view option,
                                  const std::vector<std::string>& valid);
 
-inline OptionValue widen(double v) { return v; }
-inline OptionValue widen(Index v) { return static_cast<std::int64_t>(v); }
-inline OptionValue widen(bool v) { return v; }
-inline OptionValue widen(const std::string& v) { return v; }
-inline void narrow(const OptionValue& v, double& out) { out = std::get<double>(v); }
-inline void narrow(const OptionValue& v, Index& out) { out = static_cast<Index>(std::get<std::int64_t>(v)); }
-inline void narrow(const OptionValue& v, bool& out) { out = std::get<bool>(v); }
-inline void narrow(const OptionValue& v, std::string& out) { out = std::get<std::string>(v); }
+inline OptionValue widen(double v) {
+  return v;
+}
+inline OptionValue widen(Index v) {
+  return static_cast<std::int64_t>(v);
+}
+inline OptionValue widen(bool v) {
+  return v;
+}
+inline OptionValue widen(const std::string& v) {
+  return v;
+}
+inline void narrow(const OptionValue& v, double& out) {
+  out = std::get<double>(v);
+}
+inline void narrow(const OptionValue& v, Index& out) {
+  out = static_cast<Index>(std::get<std::int64_t>(v));
+}
+inline void narrow(const OptionValue& v, bool& out) {
+  out = std::get<bool>(v);
+}
+inline void narrow(const OptionValue& v, std::string& out) {
+  out = std::get<std::string>(v);
+}
+}  // namespace detail
+
+namespace detail {
+// The two below are never inlined: where GCC 12 sees the struct's size it warns of members of other types,
+// which the variant never selects.
+template <class S>
+[[gnu::noinline]] OptionValue read_member(const S& options, const Field<S>& field) {
+  return std::visit([&](auto member) { return widen(options.*member); }, field.member);
+}
+template <class S>
+[[gnu::noinline]] void write_member(S& options, const Field<S>& field, const OptionValue& value) {
+  std::visit([&](auto member) { narrow(value, options.*member); }, field.member);
+}
 }  // namespace detail
 
 /// The struct with the given options applied. Throws Error for an unknown name or an unreadable value.
 template <class S>
 S read_options(std::string_view part, const Options& given, std::span<const Field<S>> fields) {
-  S out;
+  S out{};
   for (const auto& [name, value] : given.entries()) {
     bool found = false;
     for (const Field<S>& field : fields) {
       if (name == field.name) {
-        std::visit(
-            [&](auto member) {
-              detail::narrow(detail::convert_option(part, name, value, detail::widen(out.*member)), out.*member);
-            },
-            field.member);
+        detail::write_member(out, field,
+                             detail::convert_option(part, name, value, detail::read_member(out, field)));
         found = true;
       }
     }
@@ -100,14 +126,10 @@ S read_options(std::string_view part, const Options& given, std::span<const Fiel
 /// The documentation of every field, defaults read from the struct.
 template <class S>
 std::vector<OptionInfo> describe_options(std::span<const Field<S>> fields) {
-  const S defaults;
+  const S defaults{};
   std::vector<OptionInfo> out;
   for (const Field<S>& field : fields) {
-    std::visit(
-        [&](auto member) {
-          out.push_back({field.name, to_text(detail::widen(defaults.*member)), field.source, field.meaning});
-        },
-        field.member);
+    out.push_back({field.name, to_text(detail::read_member(defaults, field)), field.source, field.meaning});
   }
   return out;
 }

@@ -45,8 +45,8 @@ constexpr bool includes(Want have, Want all) {
 /// A subset of the problem's terms, or the whole sum (no terms named). Values and derivatives of a
 /// sample are scaled by all terms / sampled terms, so that they estimate the whole sum.
 struct Sample {
-  std::uint64_t id = 0;           ///< 0 for the whole sum; draws are numbered from 1
-  std::span<const Index> terms;   ///< distinct, each below Problem::terms()
+  std::uint64_t id = 0;          ///< 0 for the whole sum; draws are numbered from 1
+  std::span<const Index> terms;  ///< distinct, each below Problem::terms()
 
   bool whole() const { return terms.empty(); }
 };
@@ -67,6 +67,10 @@ struct Evaluation {
   ModelSet models;
   double value = 0;
   std::vector<double> gradient;  ///< tangent_dimension() long
+  /// First-order estimate of the rounding error of `value`, set with the linearization where the problem can
+  /// tell: eps sum_i |r_i| sum_j |J_ij x_j| for least squares, whose residuals are small differences of large
+  /// numbers. 0: no more is known than eps |value|.
+  double value_rounding = 0;
   std::unique_ptr<Linearization> linearization;
   std::string fault;  ///< after a status other than ok: the residual block or parameter to blame
 
@@ -76,6 +80,7 @@ struct Evaluation {
     sample = sample_id;
     have = Want::nothing;
     models = {};
+    value_rounding = 0;
     fault.clear();
   }
 };

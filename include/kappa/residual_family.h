@@ -44,7 +44,8 @@ class ResidualFamily {
   virtual Index values(const BlockRange& range, double* r) const = 0;
   virtual Index jacobians(const BlockRange& range, double* r, double* J) const = 0;
   /// `weights` is count x R, or null: then w = r.
-  virtual Index hessians(const BlockRange& range, const double* weights, double* r, double* J, double* S) const = 0;
+  virtual Index hessians(const BlockRange& range, const double* weights, double* r, double* J,
+                         double* S) const = 0;
   /// r_vv: count x R second directional derivatives along v (count x N).
   virtual Index second_directional(const BlockRange& range, const double* v, double* r_vv) const = 0;
 };
@@ -83,13 +84,15 @@ struct Slots {
   static bool call(const F& functor, const T* x, T* r) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return functor(x + starts[I]..., r);
-    }(std::make_index_sequence<sizeof...(N)>{});
+    }
+    (std::make_index_sequence<sizeof...(N)>{});
   }
   template <class F>
   static bool call(const F& functor, const double* const* blocks, double* r) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return functor(blocks[I]..., r);
-    }(std::make_index_sequence<sizeof...(N)>{});
+    }
+    (std::make_index_sequence<sizeof...(N)>{});
   }
   static void gather(const double* const* blocks, double* x) {
     for (std::size_t s = 0; s < sizeof...(N); ++s) {
@@ -144,7 +147,8 @@ struct AutoDiff {
     return true;
   }
 
-  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J, double* S) {
+  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J,
+                      double* S) {
     std::array<double, static_cast<std::size_t>(columns)> point;
     Slots::gather(blocks, point.data());
     if constexpr (columns <= detail::one_pass_columns) {
@@ -270,7 +274,8 @@ struct Analytic {
   }
 
   /// Columns of sum_k w_k Hessian(r_k) = d/dx_j (J' w), by central differences with step eps^(1/3).
-  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J, double* S) {
+  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J,
+                      double* S) {
     if (!jacobian(f, blocks, r, J)) {
       return false;
     }
@@ -298,9 +303,9 @@ struct Analytic {
         }
         for (int k = 0; k < R; ++k) {
           for (int i = 0; i < columns; ++i) {
-            H[static_cast<std::size_t>(i * columns + j)] += side * w[static_cast<std::size_t>(k)] *
-                                                            side_J[static_cast<std::size_t>(k * columns + i)] /
-                                                            (2.0 * h);
+            H[static_cast<std::size_t>(i * columns + j)] +=
+                side * w[static_cast<std::size_t>(k)] * side_J[static_cast<std::size_t>(k * columns + i)] /
+                (2.0 * h);
           }
         }
       }
@@ -308,8 +313,8 @@ struct Analytic {
     }
     for (int i = 0; i < columns; ++i) {
       for (int j = 0; j <= i; ++j) {
-        S[i * (i + 1) / 2 + j] =
-            0.5 * (H[static_cast<std::size_t>(i * columns + j)] + H[static_cast<std::size_t>(j * columns + i)]);
+        S[i * (i + 1) / 2 + j] = 0.5 * (H[static_cast<std::size_t>(i * columns + j)] +
+                                        H[static_cast<std::size_t>(j * columns + i)]);
       }
     }
     return true;
@@ -389,10 +394,12 @@ class TypedFamily final : public ResidualFamily {
       return Term::jacobian(f, x, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
     });
   }
-  Index hessians(const BlockRange& range, const double* weights, double* r, double* J, double* S) const override {
+  Index hessians(const BlockRange& range, const double* weights, double* r, double* J,
+                 double* S) const override {
     return each(range, [&](const auto& f, const double* const* x, Index b) {
       return Term::hessian(f, x, weights != nullptr ? weights + b * Term::residuals : nullptr,
-                           r + b * Term::residuals, J + b * Term::residuals * Term::columns, S + b * Term::triangle);
+                           r + b * Term::residuals, J + b * Term::residuals * Term::columns,
+                           S + b * Term::triangle);
     });
   }
   Index second_directional(const BlockRange& range, const double* v, double* r_vv) const override {

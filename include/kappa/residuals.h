@@ -103,6 +103,7 @@ class ResidualProblem final : public Problem {
   std::vector<std::string> notes(ModelSet models) const override;
 
   struct Impl;
+  const Impl& impl() const { return *impl_; }  ///< for kappa's own derivative checks
 
  private:
   ResidualFamily* family_of(detail::TypeKey key);

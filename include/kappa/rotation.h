@@ -44,28 +44,32 @@ constexpr MatrixAdapter<T, 3, 1> RowMajorAdapter3x3(T* pointer) {
 
 namespace detail {
 
-// sum_j (-s)^j / (2 j + k)!, to full precision for 0 <= s <= 1 also in long double.
+// sum_j (-s)^j / (2 j + k)!, to full precision for 0 <= s <= 1. Even and odd powers are summed apart:
+// two short chains of dependent operations instead of a long one.
 template <int k, class T>
 T stumpff_series(const T& s) {
   using Base = BaseScalar<T>;
-  constexpr int terms = 12;
+  constexpr std::size_t terms = std::numeric_limits<Base>::digits > 53 ? 12 : 10;
   constexpr auto coefficients = [] {
     std::array<Base, terms> c{};
     long double factorial = 1;
     for (int i = 2; i <= k; ++i) {
       factorial *= i;
     }
-    for (int j = 0; j < terms; ++j) {
+    for (int j = 0; j < static_cast<int>(terms); ++j) {
       c[static_cast<std::size_t>(j)] = static_cast<Base>((j % 2 == 0 ? 1 : -1) / factorial);
       factorial *= (2 * j + k + 1) * (2 * j + k + 2);
     }
     return c;
   }();
-  T sum(coefficients[terms - 1]);
-  for (std::size_t j = terms - 1; j-- > 0;) {
-    sum = sum * s + coefficients[j];
+  const T square = s * s;
+  T even(coefficients[terms - 2]);
+  T odd(coefficients[terms - 1]);
+  for (std::size_t j = terms - 2; j > 0; j -= 2) {
+    even = even * square + coefficients[j - 2];
+    odd = odd * square + coefficients[j - 1];
   }
-  return sum;
+  return even + odd * s;
 }
 
 // c_0 .. c_{highest}. Below s = 1 the two highest come from their series and the rest by downward
@@ -106,46 +110,57 @@ std::array<T, highest + 1> stumpff(const T& s) {
 template <int Order, int k, class C>
 auto stumpff_curve(const C& c) {
   using T = typename C::value_type;
-  const auto slope = [&](std::size_t n) {
-    return T((static_cast<int>(n) * c[n + 2] - c[n + 1]) / 2);
-  };
-  return unary<Order>(c[k], slope(k), [&] { return T((k * slope(k + 2) - slope(k + 1)) / 2); });
+  using Base = BaseScalar<T>;
+  const auto slope = [&](std::size_t n) { return T((static_cast<Base>(n) * c[n + 2] - c[n + 1]) / 2); };
+  return unary<Order>(c[k], slope(k), [&] { return T((Base(k) * slope(k + 2) - slope(k + 1)) / 2); });
 }
 
-// c_k(s) and c_{k+1}(s) for any T.
+// c_k(s) and c_{k+1}(s) at s = |w|^2 for any T. The values come first, on their own: the call of cos
+// and sin then finds no derivatives in registers that it would have to save.
 template <int k, class T>
-std::array<T, 2> stumpff_pair(const T& s) {
+std::array<T, 2> stumpff_pair(const T* w) {
   if constexpr (Differentiable<T>) {
     constexpr int order = T::order;
-    const auto c = stumpff<k + 1 + 2 * order>(s.a);
-    return {compose(s, stumpff_curve<order, k>(c)), compose(s, stumpff_curve<order, k + 1>(c))};
+    using Scalar = typename T::Scalar;
+    const auto c = stumpff<k + 1 + 2 * order>(Scalar(w[0].a * w[0].a + w[1].a * w[1].a + w[2].a * w[2].a));
+    const auto first = stumpff_curve<order, k>(c);
+    const auto second = stumpff_curve<order, k + 1>(c);
+    const T s = w[0] * w[0] + w[1] * w[1] + w[2] * w[2];
+    return {compose(s, first), compose(s, second)};
   } else {
-    const auto c = stumpff<k + 1>(s);
+    const auto c = stumpff<k + 1>(T(w[0] * w[0] + w[1] * w[1] + w[2] * w[2]));
     return {c[k], c[k + 1]};
   }
 }
 
-// atan(sqrt z) / sqrt z for 0 <= z < 1/8: sum_j (-z)^j / (2 j + 1).
+inline constexpr int arctangent_terms = 24;  // enough for z < 1/8 in long double
+
+template <class Base>
+constexpr Base arctangent_coefficient(int j) {
+  return Base(j % 2 == 0 ? 1 : -1) / Base(2 * j + 1);
+}
+
+// G(z) = atan(sqrt z) / sqrt z = sum_j (-z)^j / (2 j + 1).
 template <class T>
 T arctangent_series(const T& z) {
-  constexpr int terms = 24;
   T sum(0);
-  for (int j = terms - 1; j >= 0; --j) {
-    sum = sum * z + (j % 2 == 0 ? 1 : -1) / static_cast<BaseScalar<T>>(2 * j + 1);
+  for (int j = arctangent_terms - 1; j >= 0; --j) {
+    sum = sum * z + arctangent_coefficient<BaseScalar<T>>(j);
   }
   return sum;
 }
 
-// The same and its derivatives: G = sum_j g_j z^j gives G' and G'' term by term.
+// The same with its derivatives, term by term.
 template <int Order, class T>
 auto arctangent_curve(const T& z) {
-  constexpr int terms = 24;
-  T first(0), second(0);
-  for (int j = terms - 1; j >= 1; --j) {
-    const auto g = (j % 2 == 0 ? j : -j) / static_cast<BaseScalar<T>>(2 * j + 1);
-    first = first * z + g;
+  using Base = BaseScalar<T>;
+  T first(0);
+  T second(0);
+  for (int j = arctangent_terms - 1; j >= 1; --j) {
+    const Base slope = arctangent_coefficient<Base>(j) * Base(j);
+    first = first * z + slope;
     if (j >= 2) {
-      second = second * z + g * (j - 1);
+      second = second * z + slope * Base(j - 1);
     }
   }
   return unary<Order>(arctangent_series(z), first, [&] { return second; });
@@ -178,12 +193,11 @@ inline void CrossProduct(const T x[3], const T y[3], T x_cross_y[3]) {
 /// result = R(angle_axis) pt.
 template <class T>
 inline void AngleAxisRotatePoint(const T angle_axis[3], const T pt[3], T result[3]) {
-  const T s = DotProduct(angle_axis, angle_axis);
-  const auto c = detail::stumpff_pair<1>(s);
-  T once[3];
-  CrossProduct(angle_axis, pt, once);
-  T twice[3];
-  CrossProduct(angle_axis, once, twice);
+  const T* w = angle_axis;
+  const auto c = detail::stumpff_pair<1>(w);
+  const T once[3] = {w[1] * pt[2] - w[2] * pt[1], w[2] * pt[0] - w[0] * pt[2], w[0] * pt[1] - w[1] * pt[0]};
+  const T twice[3] = {w[1] * once[2] - w[2] * once[1], w[2] * once[0] - w[0] * once[2],
+                      w[0] * once[1] - w[1] * once[0]};
   for (int i = 0; i < 3; ++i) {
     result[i] = pt[i] + c[0] * once[i] + c[1] * twice[i];
   }
@@ -192,11 +206,11 @@ inline void AngleAxisRotatePoint(const T angle_axis[3], const T pt[3], T result[
 /// The unit quaternion (cos |w|/2, sin(|w|/2) w / |w|).
 template <class T>
 inline void AngleAxisToQuaternion(const T* angle_axis, T* quaternion) {
-  const auto c = detail::stumpff_pair<0>(T(DotProduct(angle_axis, angle_axis) / 4));
-  const T half = c[1] / 2;
+  const T halved[3] = {angle_axis[0] / 2, angle_axis[1] / 2, angle_axis[2] / 2};
+  const auto c = detail::stumpff_pair<0>(halved);
   quaternion[0] = c[0];
   for (int i = 0; i < 3; ++i) {
-    quaternion[i + 1] = half * angle_axis[i];
+    quaternion[i + 1] = c[1] * halved[i];
   }
 }
 
@@ -223,9 +237,8 @@ inline void QuaternionToAngleAxis(const T* quaternion, T* angle_axis) {
 /// R = cos|w| I + c_1 [w]_x + c_2 w w^T.
 template <class T, int row_stride, int col_stride>
 void AngleAxisToRotationMatrix(const T* angle_axis, const MatrixAdapter<T, row_stride, col_stride>& R) {
-  const T s = DotProduct(angle_axis, angle_axis);
-  const auto c = detail::stumpff_pair<1>(s);
-  const T cosine = 1 - s * c[1];
+  const auto c = detail::stumpff_pair<1>(angle_axis);
+  const T cosine = 1 - DotProduct(angle_axis, angle_axis) * c[1];
   for (int i = 0; i < 3; ++i) {
     const int j = (i + 1) % 3;
     const int k = (i + 2) % 3;

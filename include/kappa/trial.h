@@ -27,7 +27,9 @@ using Control = std::variant<Radius, Damping, CubicWeight, StepLength>;
 
 enum class ControlKind : std::uint8_t { radius, damping, cubic_weight, step_length };
 
-inline ControlKind kind(const Control& c) { return static_cast<ControlKind>(c.index()); }
+inline ControlKind kind(const Control& c) {
+  return static_cast<ControlKind>(c.index());
+}
 inline double value(const Control& c) {
   return std::visit([](const auto& v) { return v.value; }, c);
 }
@@ -47,7 +49,7 @@ struct StepReport {
   double predicted_decrease = 0;  ///< -(g'd + d'Bd/2) at the step as returned; positive is downhill
   double norm = 0;                ///< |d| in the metric
   enum class Limit { interior, boundary } limit = Limit::interior;  ///< boundary: the control shortened it
-  Index blame = -1;               ///< the variable whose pivot failed, or -1
+  Index blame = -1;  ///< the variable whose pivot failed, or -1
   Index inner_iterations = 0;
 };
 
@@ -58,11 +60,13 @@ struct Trial {
   double current_value = 0;
   double value = 0;
   double slope = 0;  ///< g(trial)'d, where trial gradients are asked for
+  double value_rounding = 0;  ///< Evaluation::value_rounding at the current point
 
   /// Positive means downhill.
   double decrease() const { return current_value - value; }
 
-  /// Values below this difference are rounding: 10 eps |f| (Conn, Gould & Toint 2000, sec. 17.4.2).
+  /// Values below this difference are rounding: the larger of 10 eps |f| (Conn, Gould & Toint 2000,
+  /// sec. 17.4.2) and value_rounding.
   double rounding() const;
 
   /// Actual over predicted decrease, where both are shifted by rounding(), so that near a minimum,

@@ -5,9 +5,8 @@ namespace kappa {
 ResidualProblem make_mgh(const MghProblem& problem, double factor) {
   ResidualProblem out;
   const ParameterBlock x = out.add_parameters(start(problem, factor), "x");
-  visit_mgh_model(problem, [&]<class Model>() {
-    out.add(autodiff<Model::residuals, Model::parameters>(Model{}), {x});
-  });
+  visit_mgh_model(
+      problem, [&]<class Model>() { out.add(autodiff<Model::residuals, Model::parameters>(Model{}), {x}); });
   return out;
 }
 

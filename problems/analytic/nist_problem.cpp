@@ -1,5 +1,7 @@
 #include "problems/analytic/nist_problem.h"
 
+#include "problems/analytic/nist_models.h"
+
 namespace kappa {
 
 ResidualProblem make_nist(const NistProblem& problem, int start) {

@@ -5,7 +5,7 @@
 // from n products at each point. Those are refused above `product_limit` variables: refresh then reports
 // failure, and "running-diagonal" with its one product a point is the curvature to use.
 //
-// Reference: LeCun, Denker & Solla, Optimal brain damage, NIPS 1989, section 3 (diagonal second derivatives);
+// Reference: LeCun, Denker & Solla, Optimal brain damage, NIPS 1989 (diagonal second derivatives);
 // Becker & LeCun, Improving the convergence of back-propagation learning with second-order methods, 1988.
 #include "core/option_checks.h"
 #include "solvers/curvature/diagonal_operator.h"
@@ -30,7 +30,8 @@ constexpr Field<DiagonalOptions> fields[] = {
      "whose diagonal: exact (entries may be negative) or gauss-newton (entries are not negative)"},
     {"product_limit", &DiagonalOptions::product_limit,
      "n products a point cost less than a dense factorisation of this size",
-     "largest n for which a diagonal that the problem does not give is computed by n products at each point; 0 "
+     "largest n for which a diagonal that the problem does not give is computed by n products at each point; "
+     "0 "
      "forbids it"},
 };
 
@@ -40,6 +41,8 @@ class Diagonal final : public Curvature {
       : model_(model), diagonal_(model, product_limit), operator_(detail::definiteness_of(model)) {}
 
   CurvatureNeeds needs() const override { return {{model_}, CurvatureNeeds::History::none}; }
+
+  void start() override { diagonal_.start(); }
 
   Status refresh(const Evaluation& now, const Evaluation*, ConstVectorRef) override {
     const Linearization* linearization = detail::linearization_with(now, model_);
@@ -66,11 +69,12 @@ CurvaturePart diagonal_part() {
   out.info.kind = PartKind::curvature;
   out.info.name = "diagonal";
   out.info.summary = "The diagonal of the Hessian or of the Gauss-Newton matrix.";
-  out.info.source = "Becker & LeCun 1988; LeCun, Denker & Solla 1989, sec. 3";
+  out.info.source = "Becker & LeCun 1988; LeCun, Denker & Solla 1989";
   out.info.options = describe_options<DiagonalOptions>(fields);
   out.make = [](const Options& given) -> std::unique_ptr<Curvature> {
     const auto options = read_options<DiagonalOptions>(part, given, fields);
-    const Model model = detail::choose_model(part, "model", options.model, {Model::exact, Model::gauss_newton});
+    const Model model =
+        detail::choose_model(part, "model", options.model, {Model::exact, Model::gauss_newton});
     detail::require_option(options.product_limit >= 0, part, "product_limit",
                            static_cast<std::int64_t>(options.product_limit), "it must not be negative");
     return std::make_unique<Diagonal>(model, options.product_limit);

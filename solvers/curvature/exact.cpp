@@ -5,7 +5,8 @@
 // search that copes with negative curvature. It gives quadratic convergence. Cost: that of the problem's
 // Hessian; nothing of its own.
 //
-// Reference: Nocedal & Wright, Numerical Optimization, 2nd ed. 2006, eq. 3.30 (Newton's direction), chapter 4.
+// Reference: Nocedal & Wright, Numerical Optimization, 2nd ed. 2006, eq. 3.30 (Newton's direction),
+// chapter 4.
 #include "solvers/curvature/linearization_operator.h"
 #include "solvers/curvature/parts.h"
 

@@ -4,8 +4,8 @@
 // conjugate gradients, damped conjugate gradients). Cost: each product about two to four gradients, no
 // memory beyond the problem's own.
 //
-// Reference: Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994), section 3;
-// Martens, Deep learning via Hessian-free optimization, ICML 2010, section 4.
+// Reference: Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994);
+// Martens, Deep learning via Hessian-free optimization, ICML 2010.
 #include "solvers/curvature/linearization_operator.h"
 #include "solvers/curvature/model_option.h"
 #include "solvers/curvature/parts.h"
@@ -32,11 +32,12 @@ CurvaturePart hessian_free_part() {
   out.info.kind = PartKind::curvature;
   out.info.name = "hessian-free";
   out.info.summary = "Products with the Hessian or the Gauss-Newton matrix; no matrix is ever formed.";
-  out.info.source = "Pearlmutter 1994, sec. 3; Martens 2010, sec. 4";
+  out.info.source = "Pearlmutter 1994; Martens 2010";
   out.info.options = describe_options<HessianFreeOptions>(fields);
   out.make = [](const Options& given) -> std::unique_ptr<Curvature> {
     const auto options = read_options<HessianFreeOptions>(part, given, fields);
-    const Model model = detail::choose_model(part, "model", options.model, {Model::exact, Model::gauss_newton});
+    const Model model =
+        detail::choose_model(part, "model", options.model, {Model::exact, Model::gauss_newton});
     return std::make_unique<detail::LinearizationCurvature>(model, detail::CapabilitySet{});
   };
   return out;

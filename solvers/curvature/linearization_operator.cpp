@@ -1,26 +1,10 @@
 #include "solvers/curvature/linearization_operator.h"
 
-#include <vector>
-
 namespace kappa::detail {
 
 namespace {
 
 constexpr Index dense_question_limit = 2048;
-
-bool gives_diagonal(const Linearization& linearization, Model model) {
-  std::vector<double> out(static_cast<std::size_t>(linearization.size()));
-  return linearization.diagonal(model, out);
-}
-
-bool gives_dense(const Linearization& linearization, Model model) {
-  const Index n = linearization.size();
-  if (n > dense_question_limit) {
-    return false;
-  }
-  std::vector<double> out(static_cast<std::size_t>(n * n));
-  return linearization.dense(model, {out.data(), n, n, n});
-}
 
 }  // namespace
 
@@ -54,11 +38,23 @@ const Root* LinearizationOperator::root() const {
   return passes(Capability::root) ? linearization().root(model_) : nullptr;
 }
 
+bool LinearizationOperator::gives_diagonal() const {
+  answer_.resize(static_cast<std::size_t>(size()));
+  return diagonal(answer_);
+}
+
+bool LinearizationOperator::gives_dense() const {
+  const Index n = size();
+  if (!passes(Capability::dense) || n > dense_question_limit) {
+    return false;
+  }
+  answer_.resize(static_cast<std::size_t>(n * n));
+  return dense({answer_.data(), n, n, n});
+}
+
 SymmetricOperator::Offers LinearizationOperator::offers() const {
   if (!offers_) {
-    offers_ = Offers{passes(Capability::diagonal) && gives_diagonal(linearization(), model_),
-                     passes(Capability::dense) && gives_dense(linearization(), model_), blocks() != nullptr,
-                     root() != nullptr};
+    offers_ = Offers{gives_diagonal(), gives_dense(), blocks() != nullptr, root() != nullptr};
   }
   return *offers_;
 }

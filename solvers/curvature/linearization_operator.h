@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <vector>
 
 #include "kappa/curvature.h"
 #include "kappa/operator.h"
@@ -41,8 +42,15 @@ Definiteness definiteness_of(Model model);
 
 class LinearizationOperator final : public SymmetricOperator {
  public:
-  LinearizationOperator(Model model, CapabilitySet capabilities) : model_(model), capabilities_(capabilities) {}
+  LinearizationOperator(Model model, CapabilitySet capabilities)
+      : model_(model), capabilities_(capabilities) {}
 
+  /// A new solve begins.
+  void start() {
+    linearization_ = nullptr;
+    offers_.reset();
+    products_ = 0;
+  }
   /// Takes the linearization to read from; it outlives the use of this operator.
   void attach(const Linearization& linearization) { linearization_ = &linearization; }
 
@@ -53,35 +61,44 @@ class LinearizationOperator final : public SymmetricOperator {
   bool dense(MatrixRef out) const override;
   const BlockMatrix* blocks() const override;
   const Root* root() const override;
+  bool second_directional(ConstVectorRef v, VectorRef out) const override {
+    return passes(Capability::root) && linearization().second_directional(v, out);
+  }
 
-  /// A linearization does not say what it offers, so it is asked once and the answer is kept: what one
-  /// problem offers does not change during a solve. A dense matrix is asked for up to 2048 variables
-  /// (32 MB); above, it is not offered, though dense() still passes it on.
+  /// A linearization does not say what it offers, so it is asked once a solve, because what one problem
+  /// offers does not change meanwhile. A dense matrix is asked for up to 2048 variables (32 MB); above, it is
+  /// not offered, though dense() still passes it on.
   Offers offers() const override;
 
-  /// Calls of multiply so far.
+  /// Calls of multiply in this solve.
   Index products() const { return products_; }
 
  private:
   const Linearization& linearization() const {
-    expects(linearization_ != nullptr, "LinearizationOperator: refresh the curvature before using its operator");
+    expects(linearization_ != nullptr,
+            "LinearizationOperator: refresh the curvature before using its operator");
     return *linearization_;
   }
+  bool gives_diagonal() const;
+  bool gives_dense() const;
   bool passes(Capability c) const { return capabilities_.contains(c); }
 
   Model model_;
   CapabilitySet capabilities_;
   const Linearization* linearization_ = nullptr;
   mutable std::optional<Offers> offers_;
+  mutable std::vector<double> answer_;  // where the linearization writes while it is asked what it offers
   mutable Index products_ = 0;
 };
 
 /// The curvature that is one model of the linearization as it stands.
 class LinearizationCurvature final : public Curvature {
  public:
-  LinearizationCurvature(Model model, CapabilitySet capabilities) : model_(model), operator_(model, capabilities) {}
+  LinearizationCurvature(Model model, CapabilitySet capabilities)
+      : model_(model), operator_(model, capabilities) {}
 
   CurvatureNeeds needs() const override { return {{model_}, CurvatureNeeds::History::none}; }
+  void start() override { operator_.start(); }
   Status refresh(const Evaluation& now, const Evaluation* previous, ConstVectorRef step) override;
   const SymmetricOperator& at_point() const override { return operator_; }
   Index products() const override { return operator_.products(); }

@@ -21,7 +21,8 @@ void squared_column_norms(ConstMatrixRef A, VectorRef out) {
 }  // namespace
 
 bool ModelDiagonal::compute(const Linearization& linearization, VectorRef out) {
-  return ask(linearization, out) && std::all_of(out.begin(), out.end(), [](double d) { return std::isfinite(d); });
+  return ask(linearization, out) &&
+         std::all_of(out.begin(), out.end(), [](double d) { return std::isfinite(d); });
 }
 
 bool ModelDiagonal::ask(const Linearization& linearization, VectorRef out) {

@@ -18,7 +18,9 @@ class ModelDiagonal {
   /// out_i = B_ii; false where there is no affordable way or an entry is not finite.
   bool compute(const Linearization& linearization, VectorRef out);
 
-  /// Products made so far.
+  /// A new solve begins.
+  void start() { products_ = 0; }
+  /// Products made in this solve.
   Index products() const { return products_; }
 
  private:

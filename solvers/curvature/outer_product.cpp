@@ -10,8 +10,8 @@
 // with B = A'A. Cost: that of the problem's Jacobian products; nothing of its own.
 //
 // Reference: Nocedal & Wright, Numerical Optimization, 2nd ed. 2006, eq. 10.24; Schraudolph, Fast curvature
-// matrix-vector products, Neural Computation 14 (2002), section 2; Martens, New insights and perspectives on
-// the natural gradient method, JMLR 21 (2020), sections 8 and 11 (the two Fishers told apart).
+// matrix-vector products, Neural Computation 14 (2002); Martens, New insights and perspectives on
+// the natural gradient method, JMLR 21 (2020) (the two Fishers told apart).
 #include "solvers/curvature/linearization_operator.h"
 #include "solvers/curvature/model_option.h"
 #include "solvers/curvature/parts.h"
@@ -37,8 +37,9 @@ CurvaturePart outer_product_part() {
   CurvaturePart out;
   out.info.kind = PartKind::curvature;
   out.info.name = "outer-product";
-  out.info.summary = "The Gauss-Newton or a Fisher matrix; positive semidefinite, without second derivatives.";
-  out.info.source = "Nocedal & Wright 2006, eq. 10.24; Martens 2020, sec. 8 and 11";
+  out.info.summary =
+      "The Gauss-Newton or a Fisher matrix; positive semidefinite, without second derivatives.";
+  out.info.source = "Nocedal & Wright 2006, eq. 10.24; Martens 2020";
   out.info.options = describe_options<OuterProductOptions>(fields);
   out.make = [](const Options& given) -> std::unique_ptr<Curvature> {
     using detail::Capability;
@@ -46,7 +47,8 @@ CurvaturePart outer_product_part() {
     const Model model = detail::choose_model(part, "model", options.model,
                                              {Model::gauss_newton, Model::fisher, Model::empirical_fisher});
     return std::make_unique<detail::LinearizationCurvature>(
-        model, detail::CapabilitySet{Capability::diagonal, Capability::dense, Capability::blocks, Capability::root});
+        model,
+        detail::CapabilitySet{Capability::diagonal, Capability::dense, Capability::blocks, Capability::root});
   };
   return out;
 }

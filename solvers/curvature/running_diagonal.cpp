@@ -12,11 +12,12 @@
 //
 // Cost: one product a point for hutchinson, otherwise that of the problem's diagonal; 3 n numbers. The signs
 // are a function of (seed, number of the refresh, i) alone, so results do not depend on threads. The average
-// runs over the life of the object: it belongs to one solve.
+// runs over one solve.
 //
-// Reference: Yao, Gholami, Shen, Mustafa, Keutzer & Mahoney, ADAHESSIAN, AAAI 2021, eq. 7 (Hutchinson), 10
-// (spatial averaging), 11 (moments); LeCun, Bottou, Orr & Mueller, Efficient backprop, 1998, section 9.1.
-#include <bit>
+// Reference: Yao, Gholami, Shen, Mustafa, Keutzer & Mahoney, ADAHESSIAN, AAAI 2021, algorithm 1; LeCun,
+// Bottou, Orr & Mueller, Efficient backprop, 1998, section 9.1.
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/option_checks.h"
@@ -37,28 +38,30 @@ constexpr const char* part = "curvature 'running-diagonal'";
 constexpr std::uint64_t first_stream = std::uint64_t{1} << 63;
 
 struct RunningDiagonalOptions {
-  std::string source = "hutchinson";    // Yao et al. 2021, eq. 7
+  std::string source = "hutchinson";    // Yao et al. 2021, alg. 1
   std::string model = "exact";          // Yao et al. 2021
-  std::string average = "mean-square";  // Yao et al. 2021, eq. 11
-  double beta = 0.999;                  // Yao et al. 2021, sec. 5
+  std::string average = "mean-square";  // Yao et al. 2021, alg. 1
+  double beta = 0.999;                  // Yao et al. 2021, alg. 1
   Index spatial_average = 1;            // 1 is off
   Index seed = 1;                       // arbitrary
   Index product_limit = 1000;           // as curvature diagonal
 };
 
 constexpr Field<RunningDiagonalOptions> fields[] = {
-    {"source", &RunningDiagonalOptions::source, "Yao et al. 2021, eq. 7",
-     "where the diagonal comes from: hutchinson (one product with random signs), or exact or gauss-newton (the "
+    {"source", &RunningDiagonalOptions::source, "Yao et al. 2021, alg. 1",
+     "where the diagonal comes from: hutchinson (one product with random signs), or exact or gauss-newton "
+     "(the "
      "diagonal of that model)"},
     {"model", &RunningDiagonalOptions::model, "Yao et al. 2021",
      "whose products source hutchinson takes: exact or gauss-newton; the other sources name their model"},
-    {"average", &RunningDiagonalOptions::average, "Yao et al. 2021, eq. 11",
+    {"average", &RunningDiagonalOptions::average, "Yao et al. 2021, alg. 1",
      "mean-square (root of the average square) or mean (average magnitude, LeCun et al. 1998)"},
-    {"beta", &RunningDiagonalOptions::beta, "Yao et al. 2021, sec. 5",
+    {"beta", &RunningDiagonalOptions::beta, "Yao et al. 2021, alg. 1",
      "weight of the past, 0 <= beta < 1; about 1 / (1 - beta) points are averaged"},
-    {"spatial_average", &RunningDiagonalOptions::spatial_average, "1 is off; Yao et al. 2021, eq. 10",
+    {"spatial_average", &RunningDiagonalOptions::spatial_average, "1 is off; Yao et al. 2021",
      "number of consecutive variables that share one mean estimate"},
-    {"seed", &RunningDiagonalOptions::seed, "arbitrary", "of the random signs; the same seed, the same signs"},
+    {"seed", &RunningDiagonalOptions::seed, "arbitrary",
+     "of the random signs; the same seed, the same signs"},
     {"product_limit", &RunningDiagonalOptions::product_limit, "as curvature diagonal",
      "largest n for which a diagonal that the problem does not give is computed by n products at each point "
      "(sources exact and gauss-newton)"},
@@ -110,18 +113,27 @@ class RunningDiagonal final : public Curvature {
 
   CurvatureNeeds needs() const override { return {{settings_.model}, CurvatureNeeds::History::none}; }
 
+  void start() override {
+    refreshes_ = 0;
+    products_ = 0;
+    diagonal_.start();
+  }
+
   Status refresh(const Evaluation& now, const Evaluation*, ConstVectorRef) override {
     const Linearization* linearization = detail::linearization_with(now, settings_.model);
     if (linearization == nullptr) {
       return Status::failed;
     }
     reserve(linearization->size());
-    // A diagonal that is not finite must not reach the average: it would stay there for ever.
     if (!estimate(*linearization)) {
       return Status::failed;
     }
     if (settings_.spatial_average > 1) {
       average_groups(settings_.spatial_average, D_);
+    }
+    // What is not finite, or has no finite square, must not reach the average: it would stay there for ever.
+    if (!std::all_of(D_.begin(), D_.end(), [](double d) { return std::isfinite(d * d); })) {
+      return Status::failed;
     }
     take_in();
     return Status::ok;
@@ -134,10 +146,12 @@ class RunningDiagonal final : public Curvature {
   void reserve(Index n) {
     const auto size = static_cast<std::size_t>(n);
     if (v_.size() != size) {
+      refreshes_ = 0;
+    }
+    if (refreshes_ == 0) {
       v_.assign(size, 0.0);
       D_.resize(size);
       z_.resize(size);
-      refreshes_ = 0;
     }
   }
 
@@ -148,12 +162,10 @@ class RunningDiagonal final : public Curvature {
     rademacher(CounterRandom(settings_.seed, first_stream + static_cast<std::uint64_t>(refreshes_)), z_);
     linearization.product(settings_.model, z_, D_);
     ++products_;
-    bool finite = true;
     for (std::size_t i = 0; i < D_.size(); ++i) {
       D_[i] *= z_[i];
-      finite = finite && std::isfinite(D_[i]);
     }
-    return finite;
+    return true;
   }
 
   void take_in() {
@@ -213,7 +225,7 @@ CurvaturePart running_diagonal_part() {
   out.info.kind = PartKind::curvature;
   out.info.name = "running-diagonal";
   out.info.summary = "A running average of diagonal curvature, for adaptive learning rates.";
-  out.info.source = "Yao et al. 2021, eq. 7, 10, 11; LeCun et al. 1998, sec. 9.1";
+  out.info.source = "Yao et al. 2021, alg. 1; LeCun et al. 1998, sec. 9.1";
   out.info.options = describe_options<RunningDiagonalOptions>(fields);
   out.make = [](const Options& given) -> std::unique_ptr<Curvature> {
     return std::make_unique<RunningDiagonal>(settings_from(given));

@@ -17,8 +17,9 @@ Method adaptive_rate(const AdaptiveRate& parts) {
 
 Method adahessian(const MiniBatch& batch, double rate) {
   return adaptive_rate({
-      .curvature = {"running-diagonal", {{"source", "hutchinson"}, {"average", "mean-square"}, {"beta", 0.999}}},
-      .step = {"scaled-gradient", {{"momentum", 0.9}, {"exponent", 1.0}, {"epsilon", 1e-4}}},
+      .curvature = {"running-diagonal",
+                    {{"source", "hutchinson"}, {"average", "mean-square"}, {"beta", 0.999}}},
+      .step = {"scaled-gradient", {{"beta1", 0.9}, {"exponent", 1.0}, {"epsilon", 1e-4}}},
       .acceptance = {"schedule", {{"rate", rate}}},
       .batch = batch,
   });
@@ -27,7 +28,7 @@ Method adahessian(const MiniBatch& batch, double rate) {
 Method sdlm(const MiniBatch& batch, double rate) {
   return adaptive_rate({
       .curvature = {"running-diagonal", {{"source", "gauss-newton"}, {"average", "mean"}, {"beta", 0.99}}},
-      .step = {"scaled-gradient", {{"momentum", 0.0}, {"exponent", 1.0}, {"epsilon", 0.02}}},
+      .step = {"scaled-gradient", {{"beta1", 0.0}, {"exponent", 1.0}, {"epsilon", 0.02}}},
       .acceptance = {"schedule", {{"rate", rate}}},
       .batch = batch,
   });

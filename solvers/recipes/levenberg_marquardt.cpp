@@ -17,9 +17,11 @@ Method levenberg_marquardt(const LevenbergMarquardt& parts) {
 OptimizerPart levenberg_marquardt_part() {
   struct None {};
   OptimizerPart part;
-  part.info = {PartKind::optimizer, "levenberg-marquardt",
+  part.info = {PartKind::optimizer,
+               "levenberg-marquardt",
                "damped steps with any curvature; outer-product by default where the problem has residuals",
-               "Levenberg 1944; Marquardt 1963; Moré 1978; Nielsen 1999", {}};
+               "Levenberg 1944; Marquardt 1963; Moré 1978; Nielsen 1999",
+               {}};
   part.make = [](const Options& given) {
     read_options<None>("levenberg-marquardt", given, {});
     return levenberg_marquardt();

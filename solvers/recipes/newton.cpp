@@ -21,9 +21,9 @@ struct NewtonOptions {
   std::string globalization = "trust-region";  // Conn, Gould & Toint 2000
 };
 
-constexpr Field<NewtonOptions> fields[] = {
-    {"globalization", &NewtonOptions::globalization, "Conn, Gould & Toint 2000",
-     "the acceptance: trust-region, armijo or strong-wolfe"}};
+constexpr Field<NewtonOptions> fields[] = {{"globalization", &NewtonOptions::globalization,
+                                            "Conn, Gould & Toint 2000",
+                                            "the acceptance: trust-region, armijo or strong-wolfe"}};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "kappa/random.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <map>

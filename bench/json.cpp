@@ -1,0 +1,191 @@
+#include "bench/json.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "bench/summary.h"
+
+namespace kappa::bench {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+Json numbers(const std::vector<double>& values) {
+  Json out = Json::array();
+  for (const double v : values) {
+    out.push_back(number(v));
+  }
+  return out;
+}
+
+Json row_json(const Measurement& m, int threads) {
+  Json row;
+  row["problem"] = m.problem;
+  row["start"] = m.start;
+  row["solver"] = m.solver;
+  row["solved"] = m.score.solved;
+  row["accuracy_digits"] = number(m.score.digits);
+  row["final_value"] = number(m.value);
+  row["initial_value"] = number(m.initial_value);
+  row["best_value"] = number(m.best);
+  row["seconds"] = number(m.median_seconds);
+  row["seconds_all"] = numbers(m.seconds);
+  row["iterations"] = m.iterations;
+  row["evaluations"] = m.evaluations;
+  row["threads"] = threads;
+  row["reason"] = m.reason;
+  if (!m.targets.empty()) {
+    Json to = Json::object();
+    for (std::size_t t = 0; t < m.targets.size(); ++t) {
+      to[power_text(m.targets[t])] = number(m.seconds_to[t]);
+    }
+    row["seconds_to"] = std::move(to);
+    Json trace = Json::array();
+    for (const TracePoint& point : m.trace) {
+      trace.push_back({number(point.seconds), point.iteration, number(point.value)});
+    }
+    row["trace"] = std::move(trace);
+  }
+  for (const auto& [name, value] : m.extras) {
+    row[name] = number(value);
+  }
+  if (m.same_bits) {
+    row["same_bits"] = *m.same_bits;
+  }
+  return row;
+}
+
+Json head(const std::string& suite, const Provenance& p) {
+  Json out;
+  out["suite"] = suite;
+  out["machine"] = {{"processor", p.machine.processor},
+                    {"cores", p.machine.cores},
+                    {"memory_gib", number(std::round(10 * p.machine.memory_gib) / 10)},
+                    {"system", p.machine.system}};
+  Json versions = Json::object();
+  for (const auto& [name, version] : p.versions) {
+    versions[name] = version;
+  }
+  out["versions"] = std::move(versions);
+  out["command"] = p.command;
+  out["date"] = p.date;
+  return out;
+}
+
+Json suite_json(const SuiteResult& result, const Provenance& provenance) {
+  Json out = head(result.suite, provenance);
+  out["threads"] = result.threads;
+  out["repeat"] = result.repeat;
+  if (!result.threads_seen.empty()) {
+    out["threads_seen"] = result.threads_seen;
+  }
+  Json summary = Json::array();
+  const SuiteSummary all = summarize(result);
+  for (const SolverSummary& s : all.solvers) {
+    summary.push_back({{"solver", s.solver},
+                       {"solved", s.solved},
+                       {"cases", s.cases},
+                       {"mean_digits", number(s.mean_digits)},
+                       {"seconds_solved", number(s.seconds_solved)},
+                       {"common_cases", all.common},
+                       {"seconds_common", number(s.seconds_common)},
+                       {"ratio_to_first", number(s.ratio_to_first)},
+                       {"geometric_mean_ratio", number(s.geometric_ratio)}});
+  }
+  out["summary"] = std::move(summary);
+  Json rows = Json::array();
+  for (const Measurement& m : result.measurements) {
+    rows.push_back(row_json(m, result.threads));
+  }
+  out["rows"] = std::move(rows);
+  return out;
+}
+
+Json pairs_json(const PairsResult& pairs, const Provenance& provenance) {
+  Json out = head("pairs", provenance);
+  Json rows = Json::array();
+  for (const PairCell& cell : pairs.cells) {
+    Json row = {{"curvature", cell.curvature}, {"optimizer", cell.optimizer}};
+    row["solved"] = cell.refused.empty() ? Json(cell.solved) : Json(nullptr);
+    row["of"] = cell.of;
+    row["refused"] = cell.refused.empty() ? Json(nullptr) : Json(cell.refused);
+    rows.push_back(std::move(row));
+  }
+  out["rows"] = std::move(rows);
+  return out;
+}
+
+std::string temporary_beside(const std::string& path) {
+  return path + ".partial-" + std::to_string(getpid());
+}
+
+[[noreturn]] void cannot_write(const std::string& path) {
+  throw Error("cannot write '" + path + "': " + std::strerror(errno) +
+              "; name a file in a folder that exists and may be written to");
+}
+
+}  // namespace
+
+std::string json_text(const Provenance& provenance, const std::vector<SuiteResult>& suites,
+                      const PairsResult* pairs) {
+  Json all = Json::array();
+  for (const SuiteResult& result : suites) {
+    all.push_back(suite_json(result, provenance));
+  }
+  if (pairs != nullptr) {
+    all.push_back(pairs_json(*pairs, provenance));
+  }
+  const Json& out = all.size() == 1 ? all.front() : all;
+  return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_whole(const std::string& path, const std::string& text) {
+  const std::string temporary = temporary_beside(path);
+  {
+    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+    file.write(text.data(), static_cast<std::streamsize>(text.size()));
+    file.flush();
+    if (!file) {
+      const int why = errno;
+      std::remove(temporary.c_str());
+      errno = why;
+      cannot_write(path);
+    }
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int why = errno;
+    std::remove(temporary.c_str());
+    errno = why;
+    cannot_write(path);
+  }
+}
+
+void require_writable(const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    errno = EISDIR;
+    cannot_write(path);
+  }
+  const std::string temporary = temporary_beside(path);
+  const std::ofstream file(temporary);
+  const bool writable = file.good();
+  const int why = errno;
+  std::remove(temporary.c_str());
+  if (!writable) {
+    errno = why;
+    cannot_write(path);
+  }
+}
+
+}  // namespace kappa::bench

@@ -1,0 +1,320 @@
+// kappa-bench: kappa against its peers on the standard collections.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "bench/json.h"
+#include "bench/measure.h"
+#include "bench/pairs.h"
+#include "bench/report.h"
+#include "bench/table.h"
+
+namespace kappa::bench {
+
+namespace {
+
+constexpr int everything_ran = 0;
+constexpr int something_broke = 1;
+constexpr int bad_usage = 2;
+
+struct Arguments {
+  std::vector<std::string> suites;
+  std::string peers = "ceres";
+  std::vector<std::string> methods;
+  std::vector<std::string> data;
+  std::string best_known;
+  std::string only;
+  std::string json;
+  std::string report;
+  int threads = 0;
+  int repeat = 5;
+  bool check_bits = false;
+  bool pairs = false;
+};
+
+/// A line of words about the work, on a terminal only.
+class ProgressLine {
+ public:
+  ~ProgressLine() { clear(); }
+  void show(std::size_t done, std::size_t of, const std::string& what) {
+    if (!terminal_) {
+      return;
+    }
+    const std::string percent = std::to_string(of > 0 ? 100 * done / of : 0);
+    const std::string text = percent + " %  " + what;
+    std::fprintf(stderr, "\r\033[K%.78s", text.c_str());
+    std::fflush(stderr);
+    shown_ = true;
+  }
+  void clear() {
+    if (shown_) {
+      std::fprintf(stderr, "\r\033[K");
+      std::fflush(stderr);
+      shown_ = false;
+    }
+  }
+
+ private:
+  bool terminal_ = isatty(STDERR_FILENO) == 1;
+  bool shown_ = false;
+};
+
+std::string suite_names() {
+  std::string out;
+  for (const Suite& suite : suites()) {
+    out += std::string(suite.name) + ", ";
+  }
+  return out + "pairs, all";
+}
+
+std::vector<const Suite*> chosen_suites(Arguments& a) {
+  std::vector<const Suite*> out;
+  const auto add = [&](const Suite& suite) {
+    if (std::find(out.begin(), out.end(), &suite) == out.end()) {
+      out.push_back(&suite);
+    }
+  };
+  for (const std::string& name : a.suites) {
+    const auto found =
+        std::find_if(suites().begin(), suites().end(), [&](const Suite& s) { return name == s.name; });
+    if (found != suites().end()) {
+      add(*found);
+    } else if (name == "pairs") {
+      a.pairs = true;
+    } else if (name == "all") {
+      for (const Suite& suite : suites()) {
+        add(suite);
+      }
+    } else {
+      throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
+    }
+  }
+  if (out.empty() && !a.pairs) {
+    throw Error("no suite is named; valid names: " + suite_names());
+  }
+  return out;
+}
+
+/// Lines "PROBLEM COST"; # begins a comment.
+std::vector<std::pair<std::string, double>> read_best_known(const std::string& path) {
+  std::vector<std::pair<std::string, double>> out;
+  std::ifstream file(path);
+  if (!file) {
+    throw Error("cannot read '" + path + "'; --best-known takes a file of lines PROBLEM COST");
+  }
+  int line_number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++line_number;
+    std::istringstream words(line.substr(0, line.find('#')));
+    std::string name;
+    double cost = 0;
+    if (!(words >> name)) {
+      continue;
+    }
+    if (!(words >> cost) || !(cost > 0)) {
+      throw Error(path + ":" + std::to_string(line_number) + ": expected PROBLEM COST with a positive cost");
+    }
+    out.emplace_back(name, cost);
+  }
+  return out;
+}
+
+/// The families named by --peers; one that is absent is said so and left out.
+std::vector<Family> chosen_families(const Arguments& a) {
+  std::vector<Family> all = other_families();
+  std::vector<Family> out;
+  std::istringstream names(a.peers);
+  for (std::string name; std::getline(names, name, ',');) {
+    if (name == "none") {
+      continue;
+    }
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Family& f) { return f.name == name; });
+    if (found == all.end()) {
+      std::string valid;
+      for (const Family& family : all) {
+        valid += (family.name.empty() ? "" : family.name + ", ");
+      }
+      throw Error("there is no peer '" + name + "'; valid names: " + valid + "none");
+    }
+    out.push_back(std::move(*found));
+    found->name.clear();
+  }
+  return out;
+}
+
+Provenance provenance_of(int argc, const char* const* argv, const Family& kappa,
+                         const std::vector<Family>& others) {
+  Provenance out;
+  out.machine = this_machine();
+  out.versions.emplace_back(kappa.name, kappa.version);
+  for (const Family& family : others) {
+    out.versions.emplace_back(family.name, family.available() ? family.version : "absent");
+  }
+  out.versions.emplace_back("compiler", compiler());
+  out.versions.emplace_back("flags", compile_flags());
+  out.command = quoted_command(argc, argv);
+  out.date = utc_now();
+  return out;
+}
+
+/// Everything that can be wrong with the command line is found here, before the first case runs.
+struct Plan {
+  struct Part {
+    const Suite* suite;
+    std::vector<Case> cases;
+  };
+  std::vector<Part> parts;
+  Family kappa;
+  std::vector<Family> others;
+  std::string report_file;
+};
+
+Plan make_plan(Arguments& a) {
+  Plan out;
+  const std::vector<const Suite*> suites = chosen_suites(a);
+  out.kappa = kappa_family(a.methods);
+  out.others = chosen_families(a);
+  if (a.threads < 0 || a.repeat < 1) {
+    throw Error(a.threads < 0 ? "--threads takes 1 or more" : "--repeat takes 1 or more");
+  }
+  if (!a.data.empty() && std::none_of(suites.begin(), suites.end(),
+                                      [](const Suite* s) { return s->name == std::string("bal"); })) {
+    throw Error("--data is for suite bal, which is not among the suites named");
+  }
+  if (!a.json.empty()) {
+    require_writable(a.json);
+  }
+  if (!a.report.empty()) {
+    std::error_code why;
+    std::filesystem::create_directories(a.report, why);
+    if (why) {
+      throw Error("cannot make the folder '" + a.report + "': " + why.message());
+    }
+    out.report_file = a.report + "/index.html";
+    require_writable(out.report_file);
+  }
+  Selection selection;
+  selection.data = a.data;
+  if (!a.best_known.empty()) {
+    selection.best_known = read_best_known(a.best_known);
+  }
+  for (const Suite* suite : suites) {
+    std::vector<Case> cases = suite->cases(selection);
+    std::erase_if(cases, [&](const Case& c) { return !matches(c.problem, a.only); });
+    if (cases.empty()) {
+      throw Error("no problem of suite " + std::string(suite->name) + " matches '" + a.only +
+                  "'; --only takes a part of a name, or a pattern with *");
+    }
+    out.parts.push_back({suite, std::move(cases)});
+  }
+  return out;
+}
+
+int run(Arguments& a, int argc, const char* const* argv) {
+  Plan plan;
+  try {
+    plan = make_plan(a);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "kappa-bench: %s\n", e.what());
+    return bad_usage;
+  }
+  std::vector<const Peer*> peers;
+  for (const auto& peer : plan.kappa.peers) {
+    peers.push_back(peer.get());
+  }
+  for (const Family& family : plan.others) {
+    if (!family.available()) {
+      std::fprintf(stderr, "kappa-bench: the peer %s is absent: %s\n", family.name.c_str(),
+                   family.absence.c_str());
+    }
+    for (const auto& peer : family.peers) {
+      peers.push_back(peer.get());
+    }
+  }
+  ProgressLine line;
+  std::vector<SuiteResult> results;
+  for (const Plan::Part& part : plan.parts) {
+    MeasureOptions options;
+    options.threads = a.threads > 0                                        ? a.threads
+                      : part.suite->default_threads == Suite::Threads::all ? this_machine().cores
+                                                                           : 1;
+    options.repeat = a.repeat;
+    options.bits = a.check_bits ? MeasureOptions::Bits::checked : MeasureOptions::Bits::unchecked;
+    results.push_back(measure(*part.suite, part.cases, peers, options,
+                              [&](std::size_t done, std::size_t of, const std::string& what) {
+                                line.show(done, of, std::string(part.suite->name) + "  " + what);
+                              }));
+    line.clear();
+    std::cout << (results.size() > 1 ? "\n" : "") << table(results.back()) << std::flush;
+  }
+  PairsResult pairs;
+  if (a.pairs) {
+    pairs = run_pairs(
+        plan.parts.empty() ? a.only : "", std::max(a.threads, 1),
+        [&](std::size_t done, std::size_t of, const std::string& what) { line.show(done, of, what); });
+    line.clear();
+    std::cout << (results.empty() ? "" : "\n") << markdown(pairs) << std::flush;
+  }
+  const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
+  const PairsResult* with_pairs = a.pairs ? &pairs : nullptr;
+  if (!a.json.empty()) {
+    write_whole(a.json, json_text(provenance, results, with_pairs));
+  }
+  if (!a.report.empty()) {
+    write_whole(plan.report_file, report_html(provenance, results, with_pairs));
+  }
+  return everything_ran;
+}
+
+}  // namespace
+
+}  // namespace kappa::bench
+
+int main(int argc, char** argv) {
+  using namespace kappa::bench;
+  Arguments a;
+  CLI::App app{
+      "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
+  app.name("kappa-bench");
+  app.add_option("suites", a.suites, "nist, mgh, bal, pairs, or all (the first three)")
+      ->type_name("SUITE...");
+  app.add_option("--peers", a.peers, "solvers to compare with, by commas: ceres, or none [ceres]")
+      ->type_name("NAMES");
+  app.add_option(
+      "--methods", a.methods,
+      "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
+  app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
+  app.add_option("--data", a.data, "bal: files, or generated/KIND?key=value&...")->type_name("PATH...");
+  app.add_option("--best-known", a.best_known, "bal: file of lines PROBLEM COST")->type_name("FILE");
+  app.add_option("--threads", a.threads, "threads of every solver [1 for small problems, all for bal]")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--repeat", a.repeat, "samples of each time, of which the median counts [5]")
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--json", a.json, "write the results here")->type_name("FILE");
+  app.add_option("--report", a.report, "write an HTML page, index.html, into this folder")->type_name("DIR");
+  app.add_flag("--check-bits", a.check_bits,
+               "also solve with 1, 2, 4 and 8 threads: is the final x the same bit by bit?");
+  app.add_flag("--pairs", a.pairs, "every curvature with every optimizer on the MGH set");
+  app.set_version_flag("--version", "kappa-bench " KAPPA_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) {
+      return app.exit(e);
+    }
+    std::fprintf(stderr, "kappa-bench: %s\nRun kappa-bench --help for the options.\n", e.what());
+    return bad_usage;
+  }
+  try {
+    return run(a, argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "kappa-bench: %s\n", e.what());
+    return something_broke;
+  }
+}

@@ -1,0 +1,593 @@
+// Evaluation of residual blocks with derivatives, and what needs no matrix: gradient, products, diagonal.
+#include "problems/residual/residual_linearization.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/scratch.h"
+#include "problems/residual/residual_kernels.h"
+
+namespace kappa::detail {
+namespace {
+
+/// Below this many Jacobian entries sums go block after block on one thread, which needs no lists.
+constexpr double owner_entries = 30e3;
+
+BlockWeight weigh(const LossValue& loss, double s, double scale) {
+  BlockWeight w;
+  w.outer = scale * loss.first;
+  w.exact = 2 * scale * loss.second;
+  if (s > 0 && loss.first > 0) {
+    double q = 1 + 2 * s * loss.second / loss.first;
+    // A loss that grows like |r| has q = 0; what rounding leaves of it must not become a direction.
+    if (q < 1e-12) {
+      q = 0;
+    }
+    w.gauss_newton = w.outer * (q - 1) / s;
+    w.keep = std::sqrt(q);
+    w.shrink = (1 - w.keep) / s;
+  }
+  return w;
+}
+
+bool all_finite(ConstVectorRef v) {
+  return std::all_of(v.begin(), v.end(), [](double entry) { return std::isfinite(entry); });
+}
+
+}  // namespace
+
+bool ResidualLinearization::holds(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x,
+                                  Order order) const {
+  return filled_ && (order_ == Order::second || order == Order::first) && problem_ == &problem &&
+         layout_->revision == problem.layout().revision && values_revision_ == problem.values_revision &&
+         std::equal(x.begin(), x.end(), x_.begin(), x_.end()) &&
+         std::equal(terms_.begin(), terms_.end(), request.sample.terms.begin(), request.sample.terms.end());
+}
+
+void ResidualLinearization::take_sample(std::span<const Index> terms) {
+  sampled_.clear();
+  for (const Index block : terms) {
+    sampled_.push_back({block, rows_});
+    rows_ += problem_->families[at(problem_->blocks[at(block)].family)].residuals;
+  }
+  // In ascending order neighbours can be evaluated in one call.
+  std::sort(sampled_.begin(), sampled_.end(), [](const Sampled& a, const Sampled& b) { return a.block < b.block; });
+  for (const Sampled& sampled : sampled_) {
+    const Address address = problem_->blocks[at(sampled.block)];
+    Part& part = parts_[at(address.family)];
+    part.local.push_back(address.local);
+    part.row.push_back(sampled.row);
+  }
+}
+
+void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms) {
+  const bool same = problem_ == &problem && layout_ != nullptr && layout_->revision == problem.layout().revision &&
+                    std::equal(terms_.begin(), terms_.end(), terms.begin(), terms.end());
+  if (same) {
+    return;
+  }
+  problem_ = &problem;
+  if (layout_ == nullptr || layout_->revision != problem.layout().revision) {
+    layout_ = problem.shared_layout();
+  }
+  terms_.assign(terms.begin(), terms.end());
+  const auto families = static_cast<Index>(problem.families.size());
+  parts_.resize(at(families));
+  rows_ = 0;
+  for (Index f = 0; f < families; ++f) {
+    Part& part = parts_[at(f)];
+    part.number = static_cast<std::int32_t>(f);
+    part.family = &problem.families[at(f)];
+    part.local.clear();
+    part.row.clear();
+    part.robust = !part.family->loss.empty();
+  }
+  if (!terms.empty()) {
+    take_sample(terms);
+  } else {
+    rows_ = layout_->residuals;
+  }
+
+  chunks_.clear();
+  entries_ = 0;
+  Index base = 0;
+  std::int32_t kind = 0;
+  for (Part& part : parts_) {
+    const Family& family = *part.family;
+    part.count = terms.empty() ? family.count() : static_cast<Index>(part.local.size());
+    part.base = base;
+    part.kind = kind;
+    base += part.count * family.residuals;
+    kind += family.slots * family.slots;
+    part.r.resize(at(part.count * family.residuals));
+    part.J.resize(at(part.count * family.residuals * family.columns));
+    part.weight.resize(part.robust ? at(part.count) : 0);
+    append_chunks(part.number, family, part.count, chunks_);
+    entries_ += static_cast<double>(part.count * family.residuals * family.columns);
+  }
+  partial_.resize(chunks_.size());
+  work_.resize(at(rows_));
+  gradient_.resize(at(layout_->dimension));
+  by_owner_ = chunks_.size() > 1 && entries_ >= owner_entries;
+  scale_ = terms.empty() ? 1.0 : static_cast<double>(problem.blocks.size()) / static_cast<double>(terms.size());
+  variables_listed_ = false;
+  matrix_listed_ = false;
+  matrix_shaped_ = {};
+  root_shaped_ = false;
+}
+
+template <class Evaluate>
+bool ResidualLinearization::for_each_run(const Part& part, Index first, Index count, const Evaluate& evaluate) const {
+  for (Index done = 0; done < count;) {
+    const Index local = part.local_of(first + done);
+    Index run = part.local.empty() ? count : 1;
+    while (done + run < count && part.local[at(first + done + run)] == local + run) {
+      ++run;
+    }
+    if (!evaluate(local, done, run)) {
+      return false;
+    }
+    done += run;
+  }
+  return true;
+}
+
+double ResidualLinearization::evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults, std::atomic<bool>& suspect) {
+  Part& part = parts_[at(chunk.family)];
+  const Family& family = *part.family;
+  const Index R = family.residuals;
+  double sum = 0;
+  const Index batch = batch_size(family, 1);
+  for (Index begun = 0; begun < chunk.count; begun += batch) {
+    const Index first = chunk.first + begun;
+    const Index count = std::min(batch, chunk.count - begun);
+    SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
+    problem_->point_at(
+        *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(), pointers.data());
+    Index evaluated = count;
+    const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
+      const BlockRange range{local, run, pointers.data() + done * family.slots};
+      double* r = part.r.data() + (first + done) * R;
+      double* J = part.J.data() + (first + done) * R * family.columns;
+      const Index refused = order_ == Order::second
+                                ? family.terms->hessians(range, nullptr, r, J,
+                                                         part.S.data() + (first + done) * family.triangle())
+                                : family.terms->jacobians(range, r, J);
+      if (refused >= 0) {
+        evaluated = done + refused - local;
+      }
+      return refused < 0;
+    });
+
+    double batch_sum = 0;
+    for (Index b = first; b < first + evaluated; ++b) {
+      const double* r = part.residual(b);
+      double s = 0;
+      for (Index k = 0; k < R; ++k) {
+        s += r[k] * r[k];
+      }
+      double outer = scale_;
+      if (part.robust) {
+        const LossValue loss = problem_->losses[family.loss[at(part.local_of(b))]].evaluate(s);
+        const BlockWeight& w = part.weight[at(b)] = weigh(loss, s, scale_);
+        outer = w.outer;
+        // Zero unless a derivative of the loss is not finite, which must not go unnoticed.
+        batch_sum += loss.rho + 0.0 * (loss.first + loss.second);
+      } else {
+        batch_sum += s;
+      }
+      double* u = work_.data() + part.base + b * R;
+      for (Index k = 0; k < R; ++k) {
+        u[k] = outer * r[k];
+      }
+    }
+    sum += batch_sum;
+    if (!std::isfinite(batch_sum)) {
+      for (Index b = first; b < first + evaluated; ++b) {
+        const Fault fault = problem_->value_fault(family, part.local_of(b), part.residual(b));
+        if (fault.any()) {
+          faults.add(fault);
+          return sum;
+        }
+      }
+    }
+    if (!complete) {
+      Fault fault;
+      fault.kind = Fault::Kind::refused;
+      fault.block = family.global[at(part.local_of(first + evaluated))];
+      faults.add(fault);
+      return sum;
+    }
+    if (order_ == Order::second) {
+      const double* S = part.second(first);
+      double zero = 0;
+      for (Index i = 0; i < count * family.triangle(); ++i) {
+        zero += 0.0 * S[i];
+      }
+      if (!(zero == 0)) {
+        suspect.store(true, std::memory_order_relaxed);
+      }
+    }
+  }
+  return sum;
+}
+
+Fault ResidualLinearization::derivative_fault(Index below) const {
+  Fault first;
+  first.block = below;
+  for (const Part& part : parts_) {
+    const Family& family = *part.family;
+    const Index N = family.columns;
+    std::vector<char> variable(at(N));
+    for (Index b = 0; b < part.count; ++b) {
+      const Index block = family.global[at(part.local_of(b))];
+      if (block >= first.block) {
+        break;
+      }
+      for (int s = 0; s < family.slots; ++s) {
+        std::fill_n(variable.begin() + family.column[at(s)], family.sizes[s], offset_of(part, b, s) >= 0 ? 1 : 0);
+      }
+      Fault fault;
+      fault.block = block;
+      const double* J = part.jacobian(b);
+      for (Index e = 0; e < family.residuals * N && !fault.any(); ++e) {
+        if (variable[at(e % N)] != 0 && !std::isfinite(J[e])) {
+          fault.kind = Fault::Kind::first_derivative;
+          fault.residual = e / N;
+          fault.column = e % N;
+        }
+      }
+      for (Index i = 0; order_ == Order::second && i < N && !fault.any(); ++i) {
+        for (Index j = 0; j <= i && !fault.any(); ++j) {
+          if (variable[at(i)] != 0 && variable[at(j)] != 0 && !std::isfinite(packed(part.second(b), i, j))) {
+            fault.kind = Fault::Kind::second_derivative;
+            fault.column = i;
+            fault.other_column = j;
+          }
+        }
+      }
+      if (fault.any()) {
+        first = fault;
+        break;
+      }
+    }
+  }
+  return first;
+}
+
+EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem, const Request& request,
+                                           ConstVectorRef x, Order order, std::string& fault) {
+  if (holds(problem, request, x, order)) {
+    return EvalStatus::ok;
+  }
+  prepare(problem, request.sample.terms);
+  filled_ = false;
+  order_ = order;
+  values_revision_ = problem.values_revision;
+  x_.assign(x.begin(), x.end());
+  matrix_filled_ = {};
+  root_filled_ = false;
+  for (Part& part : parts_) {
+    if (order == Order::second) {
+      part.S.resize(at(part.count * part.family->triangle()));
+    }
+  }
+
+  FaultRecord faults;
+  std::atomic<bool> interrupted = false;
+  std::atomic<bool> suspect = false;
+  const double work = order == Order::second ? 40 * entries_ : 10 * entries_;
+  for_each_chunk(static_cast<Index>(chunks_.size()), work, [&](Index c) {
+    if (request.interrupt != nullptr && request.interrupt->requested()) {
+      interrupted.store(true, std::memory_order_relaxed);
+    }
+    const Part& part = parts_[at(chunks_[at(c)].family)];
+    const Index first_block = part.family->global[at(part.local_of(chunks_[at(c)].first))];
+    if (!interrupted.load(std::memory_order_relaxed) && first_block < faults.block()) {
+      partial_[at(c)] = evaluate_chunk(chunks_[at(c)], faults, suspect);
+    }
+  });
+  if (interrupted.load()) {
+    return EvalStatus::interrupted;
+  }
+  Fault first = faults.first();
+  if (!first.any()) {
+    compute_gradient();
+  }
+  // A derivative that is not finite leaves its trace in the gradient, whatever it is multiplied by.
+  if (first.any() || suspect.load() || !all_finite(gradient_)) {
+    const Fault derivative = derivative_fault(first.block);
+    first = derivative.any() ? derivative : first;
+  }
+  if (first.any()) {
+    fault = problem.describe(first);
+    return EvalStatus::outside_domain;
+  }
+  double sum = 0;
+  for (const double partial : partial_) {
+    sum += partial;
+  }
+  value_ = 0.5 * scale_ * sum;
+  if (!std::isfinite(value_) || !all_finite(gradient_)) {
+    fault = "the sum over the residual blocks, or its gradient, overflows";
+    return EvalStatus::outside_domain;
+  }
+  root_has_right_side_ = true;
+  for (const Part& part : parts_) {
+    root_has_right_side_ = root_has_right_side_ && std::none_of(part.weight.begin(), part.weight.end(),
+                                                                [](const BlockWeight& w) { return w.keep == 0; });
+  }
+  filled_ = true;
+  return EvalStatus::ok;
+}
+
+template <class Add>
+void ResidualLinearization::sum_by_variable(VectorRef out, const Add& add) const {
+  if (by_owner_) {
+    list_by_variable();
+    variable_sums_.compute(layout_->variable_offset, out.data(),
+                           [&](Index, std::span<const Contribution> list, double* to) {
+                             for (std::size_t i = 0; i < list.size(); ++i) {
+                               fetch_ahead(list, i);
+                               const SlotPair& kind = kinds_[at(list[i].kind)];
+                               add(parts_[at(kind.part)], list[i].block, kind.a, to);
+                             }
+                           });
+    return;
+  }
+  std::fill(out.begin(), out.end(), 0.0);
+  for (const Part& part : parts_) {
+    for (Index b = 0; b < part.count; ++b) {
+      for (int s = 0; s < part.family->slots; ++s) {
+        const Index offset = offset_of(part, b, s);
+        if (offset >= 0) {
+          add(part, b, s, out.data() + offset);
+        }
+      }
+    }
+  }
+}
+
+void ResidualLinearization::list_by_variable() const {
+  if (variables_listed_) {
+    return;
+  }
+  kinds_.clear();
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    const int slots = parts_[p].family->slots;
+    for (int a = 0; a < slots; ++a) {
+      for (int b = 0; b < slots; ++b) {
+        kinds_.push_back({static_cast<std::int32_t>(p), a, b});
+      }
+    }
+  }
+  std::vector<Index>& start = variable_sums_.start;
+  start.assign(layout_->parameter.size() + 1, 0);
+  const auto for_each_slot = [&](const auto& visit) {
+    for (const Part& part : parts_) {
+      const int slots = part.family->slots;
+      for (Index b = 0; b < part.count; ++b) {
+        for (int s = 0; s < slots; ++s) {
+          const std::int32_t variable = layout_->variable[at(part.blocks_of(b)[s])];
+          if (variable >= 0) {
+            visit(at(variable), Contribution{part.kind + s * slots + s, static_cast<std::int32_t>(b)});
+          }
+        }
+      }
+    }
+  };
+  // start[v + 1] first counts, then is where v's list begins while it is filled, and at last where it ends.
+  for_each_slot([&](std::size_t variable, Contribution) { ++start[variable + 1]; });
+  Index total = 0;
+  for (std::size_t v = 1; v < start.size(); ++v) {
+    const Index count = start[v];
+    start[v] = total;
+    total += count;
+  }
+  variable_sums_.list.resize(at(total));
+  for_each_slot([&](std::size_t variable, Contribution contribution) {
+    variable_sums_.list[at(start[variable + 1]++)] = contribution;
+  });
+  variable_sums_.cut([&](Index v) { return layout_->variable_offset[at(v) + 1] - layout_->variable_offset[at(v)]; },
+                     [&](std::int32_t k) {
+                       const SlotPair& kind = kinds_[at(k)];
+                       const Family& family = *parts_[at(kind.part)].family;
+                       return 4.0 + family.residuals * family.sizes[kind.a];
+                     });
+  variables_listed_ = true;
+}
+
+namespace {
+
+/// Adds J_slot' u, where u holds one number for each residual, part after part.
+auto transposed_with(const double* u) {
+  return [u](const Part& part, Index b, int slot, double* to) {
+    const Family& family = *part.family;
+    add_transposed(part.jacobian(b) + family.column[at(slot)], family.columns, family.residuals, family.sizes[slot],
+                   u + part.base + b * family.residuals, to);
+  };
+}
+
+}  // namespace
+
+void ResidualLinearization::compute_gradient() { sum_by_variable(gradient_, transposed_with(work_.data())); }
+
+void ResidualLinearization::block_product(const Part& part, Index b, ConstVectorRef v, double* t) const {
+  const Family& family = *part.family;
+  const double* J = part.jacobian(b);
+  std::fill(t, t + family.residuals, 0.0);
+  for (int s = 0; s < family.slots; ++s) {
+    const Index offset = offset_of(part, b, s);
+    if (offset < 0) {
+      continue;
+    }
+    const double* vs = v.data() + offset;
+    for (int k = 0; k < family.residuals; ++k) {
+      const double* row = J + k * family.columns + family.column[at(s)];
+      double sum = 0;
+      for (int i = 0; i < family.sizes[s]; ++i) {
+        sum += row[i] * vs[i];
+      }
+      t[k] += sum;
+    }
+  }
+}
+
+namespace {
+
+/// t = (outer I + radial r r') t
+void apply_square(const BlockWeight& w, double radial, const double* r, int residuals, double* t) {
+  double along = 0;
+  for (int k = 0; k < residuals; ++k) {
+    along += r[k] * t[k];
+  }
+  for (int k = 0; k < residuals; ++k) {
+    t[k] = w.outer * t[k] + radial * along * r[k];
+  }
+}
+
+/// t = sqrt(outer) (I - shrink r r') t
+void apply_root(const BlockWeight& w, const double* r, int residuals, double* t) {
+  double along = 0;
+  for (int k = 0; k < residuals; ++k) {
+    along += r[k] * t[k];
+  }
+  const double root = std::sqrt(w.outer);
+  for (int k = 0; k < residuals; ++k) {
+    t[k] = root * (t[k] - w.shrink * along * r[k]);
+  }
+}
+
+}  // namespace
+
+void ResidualLinearization::product(Model model, ConstVectorRef v, VectorRef out) const {
+  check(model);
+  expects(static_cast<Index>(v.size()) == size() && v.size() == out.size(),
+          "ResidualLinearization::product: the vectors are not size() long");
+  for_each_block(1.0, [&](const Part& part, Index b) {
+    double* t = work_.data() + part.base + b * part.family->residuals;
+    block_product(part, b, v, t);
+    const BlockWeight w = weight_of(part, b);
+    apply_square(w, w.radial(model), part.residual(b), part.family->residuals, t);
+  });
+  const auto first_order = transposed_with(work_.data());
+  if (model == Model::gauss_newton) {
+    sum_by_variable(out, first_order);
+    return;
+  }
+  sum_by_variable(out, [&](const Part& part, Index b, int slot, double* to) {
+    first_order(part, b, slot, to);
+    const Family& family = *part.family;
+    const double* S = part.second(b);
+    const double outer = weight_of(part, b).outer;
+    for (int s = 0; s < family.slots; ++s) {
+      const Index offset = offset_of(part, b, s);
+      for (int i = 0; offset >= 0 && i < family.sizes[slot]; ++i) {
+        double sum = 0;
+        for (int j = 0; j < family.sizes[s]; ++j) {
+          sum += packed(S, family.column[at(slot)] + i, family.column[at(s)] + j) * v[at(offset + j)];
+        }
+        to[i] += outer * sum;
+      }
+    }
+  });
+}
+
+bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
+  check(model);
+  expects(static_cast<Index>(out.size()) == size(), "ResidualLinearization::diagonal: out is not size() long");
+  sum_by_variable(out, [&](const Part& part, Index b, int slot, double* to) {
+    const Family& family = *part.family;
+    const BlockWeight w = weight_of(part, b);
+    const double radial = w.radial(model);
+    const double* r = part.residual(b);
+    const Index first = family.column[at(slot)];
+    for (Index i = 0; i < family.sizes[slot]; ++i) {
+      double squares = 0;
+      double along = 0;
+      for (Index k = 0; k < family.residuals; ++k) {
+        const double entry = part.jacobian(b)[k * family.columns + first + i];
+        squares += entry * entry;
+        along += r[k] * entry;
+      }
+      to[i] += w.outer * squares + radial * (along * along);
+      if (model == Model::exact) {
+        to[i] += w.outer * packed(part.second(b), first + i, first + i);
+      }
+    }
+  });
+  return true;
+}
+
+bool ResidualLinearization::jacobian_product(ConstVectorRef v, VectorRef out) const {
+  expects(static_cast<Index>(v.size()) == size() && static_cast<Index>(out.size()) == rows_,
+          "ResidualLinearization::jacobian_product: v is not size() long, or out not residuals()");
+  for_each_block(1.0, [&](const Part& part, Index b) {
+    double* t = out.data() + row_of(part, b);
+    block_product(part, b, v, t);
+    apply_root(weight_of(part, b), part.residual(b), part.family->residuals, t);
+  });
+  return true;
+}
+
+bool ResidualLinearization::jacobian_transpose_product(ConstVectorRef w, VectorRef out) const {
+  expects(static_cast<Index>(out.size()) == size() && static_cast<Index>(w.size()) == rows_,
+          "ResidualLinearization::jacobian_transpose_product: out is not size() long, or w not residuals()");
+  for_each_block(0.1, [&](const Part& part, Index b) {
+    const int R = part.family->residuals;
+    double* t = work_.data() + part.base + b * R;
+    std::copy_n(w.data() + row_of(part, b), R, t);
+    apply_root(weight_of(part, b), part.residual(b), R, t);
+  });
+  sum_by_variable(out, transposed_with(work_.data()));
+  return true;
+}
+
+bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) const {
+  expects(static_cast<Index>(v.size()) == size() && v.size() == out.size(),
+          "ResidualLinearization::second_directional: the vectors are not size() long");
+  std::atomic<bool> ok = true;
+  for_each_chunk(static_cast<Index>(chunks_.size()), 4 * entries_, [&](Index c) {
+    const BlockChunk& chunk = chunks_[at(c)];
+    const Part& part = parts_[at(chunk.family)];
+    const Family& family = *part.family;
+    const Index batch = batch_size(family, family.columns);
+    for (Index begun = 0; begun < chunk.count && ok.load(std::memory_order_relaxed); begun += batch) {
+      const Index first = chunk.first + begun;
+      const Index count = std::min(batch, chunk.count - begun);
+      SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
+      SmallScratch<double, batch_numbers> direction(count * family.columns);
+      problem_->point_at(
+          *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(), pointers.data());
+      for (Index b = 0; b < count; ++b) {
+        for (int s = 0; s < family.slots; ++s) {
+          const Index offset = offset_of(part, first + b, s);
+          for (int i = 0; i < family.sizes[s]; ++i) {
+            direction[b * family.columns + family.column[at(s)] + i] = offset >= 0 ? v[at(offset + i)] : 0.0;
+          }
+        }
+      }
+      double* t = work_.data() + part.base + first * family.residuals;
+      const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
+        return family.terms->second_directional({local, run, pointers.data() + done * family.slots},
+                                                direction.data() + done * family.columns,
+                                                t + done * family.residuals) < 0;
+      });
+      if (!complete) {
+        ok.store(false, std::memory_order_relaxed);
+        return;
+      }
+      for (Index b = 0; b < count; ++b) {
+        const BlockWeight w = weight_of(part, first + b);
+        apply_square(w, w.gauss_newton, part.residual(first + b), family.residuals, t + b * family.residuals);
+      }
+    }
+  });
+  if (!ok.load()) {
+    return false;
+  }
+  sum_by_variable(out, transposed_with(work_.data()));
+  return all_finite(out);
+}
+
+}  // namespace kappa::detail

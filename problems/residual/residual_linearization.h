@@ -1,0 +1,203 @@
+// The linearization of f(x) = sigma/2 sum_b rho_b(|r_b(x)|^2), where sigma is 1, or residual blocks / sampled
+// blocks. With s = |r|^2, and J, S = sum_k r_k Hessian(r_k) of a block, its part of
+//
+//   the gradient       rho' J'r
+//   exact              rho' (J'J + S) + 2 rho'' J'r r'J
+//   gauss_newton       rho' J' (I + (q - 1) r r'/s) J,      q = max(0, 1 + 2 s rho''/rho')
+//   the root A         sqrt(rho') (I - (1 - sqrt q) r r'/s) J,  with A'A = gauss_newton
+//   its right side c   sqrt(rho') / sqrt(q) r,                  with A'c = the gradient
+//
+// each times sigma (the root times its square root). An outlier with q = 0 has no c, so then there is no c at
+// all. jacobian_product and its transpose are those of A; second_directional is A' times the second
+// directional derivative of the residuals under the same correction.
+//
+// Memory: r and J, S where exact is asked for, and a list entry of 8 bytes for each block and slot. A dense
+// matrix is given up to 4000 variables, a root up to 8 million entries.
+//
+// References: Triggs, McLauchlan, Hartley, Fitzgibbon: Bundle adjustment, a modern synthesis, 2000,
+// section 4.3; Transtrum, Sethna: Improvements to the Levenberg-Marquardt algorithm, 2012, eq. 10.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kappa/linearization.h"
+#include "problems/residual/owned_sums.h"
+#include "problems/residual/residual_structure.h"
+
+namespace kappa::detail {
+
+enum class Order : std::uint8_t { first, second };
+
+/// What a loss and the sample make of one block.
+struct BlockWeight {
+  double outer = 1;         ///< sigma rho'
+  double gauss_newton = 0;  ///< of J'r r'J: outer (q - 1) / s
+  double exact = 0;         ///< of J'r r'J: 2 sigma rho''
+  double keep = 1;          ///< sqrt q
+  double shrink = 0;        ///< (1 - sqrt q) / s
+
+  double radial(Model model) const { return model == Model::exact ? exact : gauss_newton; }
+};
+
+/// The blocks of one family that take part: all of them, or those of a sample.
+struct Part {
+  std::int32_t number = 0;
+  const Family* family = nullptr;
+  Index count = 0;
+  std::vector<std::int32_t> local;  ///< of a sample; empty where all take part
+  std::vector<Index> row;           ///< of a sample: the first row of each block
+  Index base = 0;                   ///< of the part in arrays of all residuals, part after part
+  std::int32_t kind = 0;            ///< first number of its pairs of slots among the kinds
+  bool robust = false;
+  std::vector<double> r, J, S;
+  std::vector<BlockWeight> weight;  ///< where robust
+
+  const double* residual(Index b) const { return r.data() + b * family->residuals; }
+  const double* jacobian(Index b) const { return J.data() + b * family->residuals * family->columns; }
+  const double* second(Index b) const { return S.data() + b * family->triangle(); }
+
+  Index local_of(Index b) const { return local.empty() ? b : local[at(b)]; }
+  const std::int32_t* blocks_of(Index b) const { return family->blocks_of(local_of(b)); }
+};
+
+/// Rows of slot a, columns of slot b of a part's blocks.
+struct SlotPair {
+  std::int32_t part;
+  std::int32_t a;
+  std::int32_t b;
+};
+
+class ResidualLinearization final : public Linearization {
+ public:
+  /// Evaluates at x, or does nothing where it was last evaluated there.
+  EvalStatus evaluate(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x, Order order,
+                      std::string& fault);
+
+  double value() const { return value_; }
+  ConstVectorRef gradient() const { return gradient_; }
+  ModelSet models() const {
+    return order_ == Order::second ? ModelSet{Model::gauss_newton, Model::exact} : ModelSet{Model::gauss_newton};
+  }
+
+  Index size() const override { return static_cast<Index>(gradient_.size()); }
+  void product(Model model, ConstVectorRef v, VectorRef out) const override;
+  bool diagonal(Model model, VectorRef out) const override;
+  bool dense(Model model, MatrixRef out) const override;
+  const BlockMatrix* blocks(Model model) const override;
+  const Root* root(Model model) const override;
+  Index residuals() const override { return rows_; }
+  bool jacobian_product(ConstVectorRef v, VectorRef out) const override;
+  bool jacobian_transpose_product(ConstVectorRef w, VectorRef out) const override;
+  bool second_directional(ConstVectorRef v, VectorRef out) const override;
+
+ private:
+  bool holds(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x, Order order) const;
+  /// Sizes everything for a structure and a sample, unless they are those of last time.
+  void prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms);
+  void take_sample(std::span<const Index> terms);
+  void list_by_variable() const;
+  void list_by_matrix_block(BlockStructure& structure) const;
+
+  /// The chunk's sum of losses.
+  double evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults, std::atomic<bool>& suspect);
+  /// The first derivative that is not finite in residual blocks below `below`.
+  Fault derivative_fault(Index below) const;
+  void compute_gradient();
+
+  BlockWeight weight_of(const Part& part, Index b) const {
+    BlockWeight w;
+    w.outer = scale_;
+    return part.weight.empty() ? w : part.weight[at(b)];
+  }
+  Index row_of(const Part& part, Index b) const {
+    return part.row.empty() ? layout_->first_row(part.number, part.local_of(b), part.family->residuals)
+                            : part.row[at(b)];
+  }
+  Index offset_of(const Part& part, Index b, int slot) const { return layout_->offset[at(part.blocks_of(b)[slot])]; }
+
+  void check(Model model) const {
+    expects(order_ == Order::second || model != Model::exact,
+            "ResidualLinearization: the exact model was not asked for at the evaluation");
+    expects(model == Model::exact || model == Model::gauss_newton,
+            "ResidualLinearization: it offers the models exact and gauss_newton");
+  }
+
+  /// body(part, block) for all blocks, in parallel; each call owns what it writes.
+  template <class Body>
+  void for_each_block(double work_per_value, const Body& body) const {
+    for_each_chunk(static_cast<Index>(chunks_.size()), work_per_value * entries_, [&](Index c) {
+      const BlockChunk& chunk = chunks_[at(c)];
+      const Part& part = parts_[at(chunk.family)];
+      for (Index b = chunk.first; b < chunk.first + chunk.count; ++b) {
+        body(part, b);
+      }
+    });
+  }
+  /// out = sums over the variables of add(part, block, slot, to); serial or by owners, as the structure says.
+  template <class Add>
+  void sum_by_variable(VectorRef out, const Add& add) const;
+  /// Asks for the Jacobian that a few contributions later will be needed: the blocks of one camera lie far
+  /// from each other, and waiting for them would take longer than adding them up.
+  void fetch_ahead(std::span<const Contribution> list, std::size_t i) const {
+    constexpr std::size_t ahead = 6;
+    if (i + ahead < list.size()) {
+      const Contribution& c = list[i + ahead];
+      const Part& part = parts_[at(kinds_[at(c.kind)].part)];
+      const double* J = part.jacobian(c.block);
+      __builtin_prefetch(J);
+      __builtin_prefetch(J + 8);
+      __builtin_prefetch(J + 16);
+    }
+  }
+  /// t = J v of one block.
+  void block_product(const Part& part, Index b, ConstVectorRef v, double* t) const;
+  /// Blocks [first, first + count) of a part from its family: calls evaluate(range, done) for each run of
+  /// neighbours; stops where that returns false.
+  template <class Evaluate>
+  bool for_each_run(const Part& part, Index first, Index count, const Evaluate& evaluate) const;
+
+  const ResidualProblem::Impl* problem_ = nullptr;
+  std::shared_ptr<const Layout> layout_;
+  std::vector<Index> terms_;  ///< of the sample; empty for the whole
+  struct Sampled {
+    Index block;
+    Index row;
+  };
+  std::vector<Sampled> sampled_;  ///< the same in ascending order, with their rows
+  std::vector<Part> parts_;
+  std::vector<BlockChunk> chunks_;  ///< by part, not by family
+  std::vector<double> partial_;
+  Index rows_ = 0;
+  double entries_ = 0;   ///< of the Jacobian's blocks
+  bool by_owner_ = false;  ///< sums in parallel rather than block after block
+
+  bool filled_ = false;
+  Order order_ = Order::first;
+  std::uint64_t values_revision_ = 0;
+  double scale_ = 1;
+  bool root_has_right_side_ = true;
+  std::vector<double> x_;
+  double value_ = 0;
+  std::vector<double> gradient_;
+
+  // Caches: computed when first asked for, for this structure or for this point.
+  mutable std::vector<double> work_;  ///< one number for each residual, part after part
+  mutable std::vector<SlotPair> kinds_;
+  mutable bool variables_listed_ = false;
+  mutable OwnedSums variable_sums_;
+  mutable bool matrix_listed_ = false;
+  mutable OwnedSums matrix_sums_;
+  mutable std::array<BlockMatrix, 2> matrix_;  ///< exact, gauss_newton
+  mutable std::array<bool, 2> matrix_shaped_{};
+  mutable std::array<bool, 2> matrix_filled_{};
+  mutable bool root_shaped_ = false;
+  mutable bool root_filled_ = false;
+  mutable std::vector<double> root_matrix_;
+  mutable std::vector<double> root_right_side_;
+  mutable Root root_;
+};
+
+}  // namespace kappa::detail

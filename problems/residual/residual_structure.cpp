@@ -1,0 +1,194 @@
+// Layout, names and faults of a ResidualProblem.
+#include "problems/residual/residual_structure.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace kappa {
+namespace detail {
+
+void append_chunks(std::int32_t number, const Family& family, Index count, std::vector<BlockChunk>& chunks) {
+  constexpr double work_per_chunk = 12e3;
+  const auto size = static_cast<Index>(std::max(1.0, work_per_chunk / value_work(family)));
+  for (Index first = 0; first < count; first += size) {
+    chunks.push_back({number, first, std::min(size, count - first)});
+  }
+}
+
+namespace {
+
+std::uint64_t next_revision() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
+std::shared_ptr<const Layout> build_layout(const ResidualProblem::Impl& problem) {
+  auto layout = std::make_shared<Layout>();
+  layout->revision = next_revision();
+  const Index parameters = problem.parameter_blocks();
+  layout->offset.reserve(at(parameters));
+  layout->variable.reserve(at(parameters));
+  layout->parameter.reserve(at(parameters));
+  layout->variable_offset.reserve(at(parameters) + 1);
+  for (Index i = 0; i < parameters; ++i) {
+    if (problem.constant[at(i)] != 0) {
+      layout->offset.push_back(-1);
+      layout->variable.push_back(-1);
+      continue;
+    }
+    layout->offset.push_back(layout->dimension);
+    layout->variable.push_back(static_cast<std::int32_t>(layout->parameter.size()));
+    layout->parameter.push_back(static_cast<std::int32_t>(i));
+    layout->variable_offset.push_back(layout->dimension);
+    layout->dimension += problem.size(i);
+  }
+  layout->variable_offset.push_back(layout->dimension);
+
+  for (std::size_t f = 0; f < problem.families.size(); ++f) {
+    const Family& family = problem.families[f];
+    append_chunks(static_cast<std::int32_t>(f), family, family.count(), layout->chunks);
+    layout->work += value_work(family) * static_cast<double>(family.count());
+  }
+  if (problem.families.size() == 1) {
+    layout->residuals = problem.families.front().count() * problem.families.front().residuals;
+    return layout;
+  }
+  layout->row.resize(problem.families.size());
+  for (std::size_t f = 0; f < problem.families.size(); ++f) {
+    layout->row[f].resize(problem.families[f].global.size());
+  }
+  for (const Address& address : problem.blocks) {
+    layout->row[at(address.family)][at(address.local)] = layout->residuals;
+    layout->residuals += problem.families[at(address.family)].residuals;
+  }
+  return layout;
+}
+
+}  // namespace
+}  // namespace detail
+
+using detail::at;
+using detail::Fault;
+
+const detail::Layout& ResidualProblem::Impl::layout() const {
+  if (const detail::Layout* ready = ready_.load(std::memory_order_acquire)) {
+    return *ready;
+  }
+  return *shared_layout();
+}
+
+std::shared_ptr<const detail::Layout> ResidualProblem::Impl::shared_layout() const {
+  const std::lock_guard lock(mutex_);
+  if (layout_ == nullptr) {
+    layout_ = detail::build_layout(*this);
+    ready_.store(layout_.get(), std::memory_order_release);
+  }
+  return layout_;
+}
+
+void ResidualProblem::Impl::structure_changed() {
+  if (ready_.load(std::memory_order_relaxed) != nullptr) {
+    ready_.store(nullptr, std::memory_order_relaxed);
+    layout_.reset();
+  }
+}
+
+std::uint32_t ResidualProblem::Impl::loss_index(const Loss& loss) {
+  if (loss.trivial()) {
+    return 0;
+  }
+  if (recent_loss != 0 && losses[recent_loss] == loss) {
+    return recent_loss;
+  }
+  // A problem where nearly every block has a loss of its own is not searched block by block.
+  constexpr std::size_t searched = 32;
+  const auto end = losses.begin() + static_cast<std::ptrdiff_t>(std::min(searched, losses.size()));
+  const auto found = std::find(losses.begin(), end, loss);
+  if (found != end) {
+    recent_loss = static_cast<std::uint32_t>(found - losses.begin());
+  } else {
+    recent_loss = static_cast<std::uint32_t>(losses.size());
+    losses.push_back(loss);
+  }
+  return recent_loss;
+}
+
+Fault ResidualProblem::Impl::value_fault(const detail::Family& family, Index local, const double* r) const {
+  Fault fault;
+  for (int k = 0; k < family.residuals; ++k) {
+    if (!std::isfinite(r[k])) {
+      fault.kind = Fault::Kind::residual;
+      fault.residual = k;
+      fault.value = r[k];
+      fault.block = family.global[at(local)];
+      return fault;
+    }
+  }
+  double s = 0;
+  for (int k = 0; k < family.residuals; ++k) {
+    s += r[k] * r[k];
+  }
+  const LossValue v = losses[family.loss.empty() ? 0 : family.loss[at(local)]].evaluate(s);
+  for (const double number : {v.rho, v.first, v.second}) {
+    if (!std::isfinite(number)) {
+      fault.kind = Fault::Kind::loss;
+      fault.value = s;
+      fault.block = family.global[at(local)];
+      return fault;
+    }
+  }
+  return fault;
+}
+
+std::string ResidualProblem::Impl::name(ParameterBlock block) const {
+  const std::string& given = names[at(block.index)];
+  return given.empty() ? "parameter block " + std::to_string(block.index) : given;
+}
+
+std::string ResidualProblem::Impl::name(ResidualBlock block) const {
+  const detail::Address address = blocks[at(block.index)];
+  const detail::Family& family = families[at(address.family)];
+  std::string text = "residual block " + std::to_string(block.index) + " on ";
+  // A block of hundreds of parameter blocks is known by its first ones.
+  const int named = std::min(family.slots, 4);
+  for (int s = 0; s < named; ++s) {
+    const Index parameter = family.blocks_of(address.local)[s];
+    text += s == 0 ? "" : ", ";
+    text += names[at(parameter)].empty() ? name(ParameterBlock{parameter}) : "'" + names[at(parameter)] + "'";
+  }
+  return named < family.slots ? text + ", ..." : text;
+}
+
+std::string ResidualProblem::Impl::describe(const Fault& fault) const {
+  const detail::Address address = blocks[at(fault.block)];
+  const detail::Family& family = families[at(address.family)];
+  const std::string block = name(ResidualBlock{fault.block});
+  const auto entry = [&](Index column) {
+    int s = 0;
+    while (s + 1 < family.slots && family.column[at(s + 1)] <= column) {
+      ++s;
+    }
+    return "parameter block '" + name(ParameterBlock{family.blocks_of(address.local)[s]}) + "', entry " +
+           std::to_string(column - family.column[at(s)]);
+  };
+  switch (fault.kind) {
+    case Fault::Kind::none:
+      break;
+    case Fault::Kind::refused:
+      return block + ": the functor returned false";
+    case Fault::Kind::residual:
+      return block + ": residual " + std::to_string(fault.residual) + " is " +
+             (std::isnan(fault.value) ? "nan" : fault.value > 0 ? "inf" : "-inf");
+    case Fault::Kind::loss:
+      return block + ": the loss of the squared norm " + std::to_string(fault.value) + " is not finite";
+    case Fault::Kind::first_derivative:
+      return block + ": the derivative of residual " + std::to_string(fault.residual) + " with respect to " +
+             entry(fault.column) + ", is not finite";
+    case Fault::Kind::second_derivative:
+      return block + ": the second derivative with respect to " + entry(fault.column) + ", and " +
+             entry(fault.other_column) + ", is not finite";
+  }
+  return {};
+}
+
+}  // namespace kappa

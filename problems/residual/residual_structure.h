@@ -1,0 +1,190 @@
+// What a ResidualProblem consists of, and what follows from its structure alone: where each parameter block
+// lies in x, the rows of the residuals, and the chunks in which residual blocks are evaluated.
+//
+// Residual blocks of one type are a family; the arrays of a family are indexed by the local number of the
+// block. Adding a block appends to four flat arrays and allocates nothing by itself.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "kappa/residuals.h"
+
+namespace kappa::detail {
+
+constexpr std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+/// All residual blocks of one type.
+struct Family {
+  TypeKey key = nullptr;
+  std::unique_ptr<ResidualFamily> terms;
+  int residuals = 0;
+  int columns = 0;
+  int slots = 0;
+  const int* sizes = nullptr;            ///< of the slots
+  std::vector<int> column;               ///< first column of each slot
+  std::vector<std::int32_t> parameters;  ///< parameter block of slot s of local block b at [b * slots + s]
+  std::vector<std::int32_t> global;      ///< residual block number of each local block, ascending
+  std::vector<std::uint32_t> loss;       ///< index of each local block's loss; empty while all are trivial
+
+  Index count() const { return static_cast<Index>(global.size()); }
+  const std::int32_t* blocks_of(Index local) const { return parameters.data() + local * slots; }
+  Index triangle() const { return static_cast<Index>(columns) * (columns + 1) / 2; }
+};
+
+/// Where a residual block is kept.
+struct Address {
+  std::int32_t family;
+  std::int32_t local;
+};
+
+/// Blocks [first, first + count) of a family, evaluated by one task.
+struct BlockChunk {
+  std::int32_t family;
+  Index first;
+  Index count;
+};
+
+/// Appends the chunks of `count` blocks of a family; a chunk is some 12 000 multiply-adds of a value.
+void append_chunks(std::int32_t number, const Family& family, Index count, std::vector<BlockChunk>& chunks);
+
+/// What an evaluation of one block's residuals is taken to cost, in multiply-adds.
+inline double value_work(const Family& family) { return family.residuals * (family.columns + 10.0); }
+
+/// Blocks are handed to their family in batches whose numbers fit on the stack.
+inline constexpr std::size_t batch_numbers = 512;
+
+/// Blocks in a batch, each of which needs `numbers` doubles and a pointer to every slot.
+inline Index batch_size(const Family& family, Index numbers) {
+  const Index fitting = static_cast<Index>(batch_numbers) / std::max<Index>({numbers, family.slots, 1});
+  return std::clamp<Index>(fitting, 1, 64);
+}
+
+/// What follows from the structure. It is built when first needed and shared until the structure changes.
+struct Layout {
+  std::uint64_t revision = 0;  ///< no two layouts of a process have the same
+  Index dimension = 0;
+  Index residuals = 0;
+  std::vector<Index> offset;            ///< of each parameter block in x, -1 where constant
+  std::vector<std::int32_t> variable;   ///< number of each parameter block among the variable ones, or -1
+  std::vector<std::int32_t> parameter;  ///< parameter block of each variable one
+  std::vector<Index> variable_offset;   ///< variable blocks + 1
+  std::vector<std::vector<Index>> row;  ///< first row of each block of each family; empty for an only family
+  std::vector<BlockChunk> chunks;
+  double work = 0;  ///< of all values, in multiply-adds
+
+  Index first_row(Index family, Index local, int block_residuals) const {
+    return row.empty() ? local * block_residuals : row[at(family)][at(local)];
+  }
+};
+
+/// The first thing that went wrong, by residual block.
+struct Fault {
+  enum class Kind : std::uint8_t { none, refused, residual, loss, first_derivative, second_derivative };
+  Kind kind = Kind::none;
+  Index block = std::numeric_limits<Index>::max();  ///< residual block
+  Index residual = 0;                               ///< within the block
+  Index column = 0;                                 ///< within the block's columns
+  Index other_column = 0;                           ///< of a second derivative
+  double value = 0;
+
+  bool any() const { return kind != Kind::none; }
+};
+
+/// Collects faults from several threads and keeps that of the lowest block, whatever the order of arrival.
+class FaultRecord {
+ public:
+  void add(const Fault& fault) {
+    const std::lock_guard lock(mutex_);
+    if (fault.block < first_.block) {
+      first_ = fault;
+      block_.store(fault.block, std::memory_order_relaxed);
+    }
+  }
+  /// Blocks beyond this one need not be looked at any more.
+  Index block() const { return block_.load(std::memory_order_relaxed); }
+  const Fault& first() const { return first_; }
+
+ private:
+  std::mutex mutex_;
+  Fault first_;
+  std::atomic<Index> block_ = std::numeric_limits<Index>::max();
+};
+
+}  // namespace kappa::detail
+
+namespace kappa {
+
+struct ResidualProblem::Impl {
+  std::vector<double> values;       ///< start values of all parameter blocks, one after the other
+  std::vector<Index> start;         ///< parameter blocks + 1, into `values`
+  std::vector<char> constant;       ///< by parameter block
+  std::vector<std::string> names;   ///< by parameter block; empty where unnamed
+  std::uint64_t values_revision = 0;  ///< counts changes of constants
+
+  std::vector<detail::Family> families;
+  std::unordered_map<detail::TypeKey, std::int32_t> family_by_key;
+  std::int32_t recent_family = -1;
+  std::vector<detail::Address> blocks;  ///< by residual block
+  std::vector<Loss> losses{Loss()};     ///< distinct ones; the trivial loss comes first
+  std::uint32_t recent_loss = 0;
+
+  Index parameter_blocks() const { return static_cast<Index>(start.size()) - 1; }
+  Index size(Index block) const { return start[detail::at(block) + 1] - start[detail::at(block)]; }
+
+  const detail::Layout& layout() const;
+  /// The same, for someone who may outlive it.
+  std::shared_ptr<const detail::Layout> shared_layout() const;
+  void structure_changed();
+
+  std::uint32_t loss_index(const Loss& loss);
+
+  /// Addresses of the parameters of slots of `count` blocks, block after block; `local(b)` numbers them.
+  template <class Local>
+  void point_at(const detail::Layout& layout, const detail::Family& family, Index count, const Local& local,
+                const double* x, const double** pointers) const {
+    for (Index b = 0; b < count; ++b) {
+      const std::int32_t* blocks_of = family.blocks_of(local(b));
+      for (int s = 0; s < family.slots; ++s) {
+        const auto block = detail::at(blocks_of[s]);
+        const Index offset = layout.offset[block];
+        *pointers++ = offset >= 0 ? x + offset : values.data() + start[block];
+      }
+    }
+  }
+
+  /// The first fault among the values of one block, if any; `squares` is what their sum came to.
+  detail::Fault value_fault(const detail::Family& family, Index local, const double* r) const;
+
+  std::string name(ParameterBlock block) const;
+  std::string name(ResidualBlock block) const;
+  std::string describe(const detail::Fault& fault) const;
+
+  /// 1/2 sum rho(|r|^2) of the whole or of a sample, scaled.
+  EvalStatus value(const Request& request, ConstVectorRef x, double& value, std::string& fault) const;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::atomic<const detail::Layout*> ready_ = nullptr;
+  mutable std::shared_ptr<const detail::Layout> layout_;
+};
+
+namespace detail {
+
+/// Residuals, their Jacobian into zeroed `out`, and sum_k weights_k Hessian(r_k), all without losses and in
+/// the order of the residual blocks.
+EvalStatus evaluate_residual_rows(const ResidualProblem::Impl& problem, ConstVectorRef x, VectorRef out);
+EvalStatus evaluate_jacobian_rows(const ResidualProblem::Impl& problem, ConstVectorRef x, MatrixRef out);
+EvalStatus evaluate_weighted_hessian(const ResidualProblem::Impl& problem, ConstVectorRef x,
+                                     ConstVectorRef weights, MatrixRef out);
+
+}  // namespace detail
+
+}  // namespace kappa

@@ -1,0 +1,238 @@
+#include "problems/targets.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <utility>
+
+#include "core/option_checks.h"
+#include "problems/analytic/mgh_problem.h"
+#include "problems/analytic/nist_problem.h"
+#include "problems/io/bal_generated.h"
+#include "problems/residual/bundle.h"
+
+namespace kappa {
+
+namespace {
+
+using Keys = std::vector<std::pair<std::string, std::string>>;
+
+/// "Misra1a?start=2" is the name Misra1a with start = 2.
+std::pair<std::string, Keys> split_keys(const std::string& scheme, std::string_view text) {
+  const std::size_t question = std::min(text.find('?'), text.size());
+  std::string name(text.substr(0, question));
+  Keys keys;
+  std::string_view rest = text.substr(std::min(question + 1, text.size()));
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('&'), rest.size());
+    const std::string_view entry = rest.substr(0, end);
+    const std::size_t equals = entry.find('=');
+    if (equals == std::string_view::npos || equals == 0 || equals + 1 == entry.size()) {
+      throw Error(scheme + ":" + std::string(text) + ": '" + std::string(entry) +
+                  "' is no key; after the ? write key=value, and & between two of them");
+    }
+    std::string key(entry.substr(0, equals));
+    for (const auto& earlier : keys) {
+      if (earlier.first == key) {
+        throw Error(scheme + ":" + std::string(text) + ": key '" + key + "' is given twice");
+      }
+    }
+    keys.emplace_back(std::move(key), entry.substr(equals + 1));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return {std::move(name), std::move(keys)};
+}
+
+[[noreturn]] void unknown_key(const std::string& scheme, const std::string& key, const char* valid) {
+  throw Error(scheme + ": there is no key '" + key + "'; the valid one is " + valid);
+}
+
+template <class Problems>
+std::vector<std::string> names_of(const Problems& problems) {
+  std::vector<std::string> out;
+  for (const auto& problem : problems) {
+    out.emplace_back(problem.name);
+  }
+  return out;
+}
+
+template <class Problems>
+void require_name(const std::string& scheme, const std::string& given, const Problems& problems) {
+  if (!given.empty()) {
+    return;
+  }
+  std::string valid;
+  for (const std::string& name : names_of(problems)) {
+    valid += (valid.empty() ? "" : ", ") + name;
+  }
+  throw Error(scheme + ": names no problem; write " + scheme + ":NAME with one of " + valid);
+}
+
+Target load_nist(std::string_view text) {
+  const auto [name, keys] = split_keys("nist", text);
+  require_name("nist", name, nist_problems());
+  int start = 0;
+  for (const auto& [key, value] : keys) {
+    if (key != "start") {
+      unknown_key("nist", key, "start");
+    }
+    start = static_cast<int>(detail::choose_option("nist", key, value, {"1", "2"}));
+  }
+  const NistProblem& data = nist_problem(name);
+  auto problem = std::make_unique<ResidualProblem>(make_nist(data, start));
+  Target out;
+  out.name = data.name + std::string(start == 0 ? "" : "?start=2");
+  out.x0 = problem->initial();
+  out.problem = std::move(problem);
+  out.known_minimum = data.residual_sum_of_squares / 2;
+  out.note = "NIST regression of " + std::string(data.difficulty) + " difficulty, from the " +
+             (start == 0 ? "far" : "near") + " start";
+  return out;
+}
+
+double read_factor(const std::string& value) {
+  double out = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
+  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(out) || out <= 0) {
+    throw Error("mgh: key 'factor' cannot be '" + value +
+                "'; it takes a positive number, in the collection 1, 10 or 100");
+  }
+  return out;
+}
+
+Target load_mgh(std::string_view text) {
+  const auto [name, keys] = split_keys("mgh", text);
+  require_name("mgh", name, mgh_problems());
+  double factor = 1;
+  for (const auto& [key, value] : keys) {
+    if (key != "factor") {
+      unknown_key("mgh", key, "factor");
+    }
+    factor = read_factor(value);
+  }
+  const MghProblem& data = mgh_problem(name);
+  auto problem = std::make_unique<ResidualProblem>(make_mgh(data, factor));
+  Target out;
+  out.name = data.name + (factor == 1 ? std::string() : "?factor=" + to_text(factor));
+  out.x0 = problem->initial();
+  out.problem = std::move(problem);
+  out.note = "problem " + std::to_string(data.number) + " of Moré, Garbow and Hillstrom (" + data.title +
+             "), whose objective is twice kappa's";
+  for (const MghMinimum& minimum : data.minima) {
+    if (!out.known_minimum || minimum.value / 2 < *out.known_minimum) {
+      out.known_minimum = minimum.value / 2;
+    }
+  }
+  return out;
+}
+
+std::string describe(const BalProblem& data) {
+  std::string out = std::to_string(data.cameras) + " cameras, " + std::to_string(data.points) + " points, " +
+                    std::to_string(data.observations) + " observations";
+  const BalCoverage covered = coverage(data);
+  if (covered.cameras_unseeing + covered.points_unseen + covered.points_seen_once > 0) {
+    out += "; " + std::to_string(covered.points_seen_once) + " points are seen once, " +
+           std::to_string(covered.points_unseen) + " never, and " + std::to_string(covered.cameras_unseeing) +
+           " cameras see nothing";
+  }
+  return out;
+}
+
+Target load_bundle(std::string_view text) {
+  if (text.empty()) {
+    throw Error("bal: names no file; write bal:FILE, or bal:generated/street for a synthetic problem");
+  }
+  const auto data = std::make_shared<BalProblem>(load_bal(std::string(text)));
+  auto problem = std::make_unique<ResidualProblem>(make_bundle(*data));
+  Target out;
+  out.name = text;
+  out.x0 = problem->initial();
+  out.problem = std::move(problem);
+  out.note = describe(*data);
+  out.write = [data](ConstVectorRef x, const std::string& path) {
+    expects(x.size() == data->parameters.size(), "Target::write: the solution is of another problem");
+    data->parameters.assign(x.begin(), x.end());
+    write_bal(*data, path);
+  };
+  return out;
+}
+
+/// The keys of generated problems, their defaults read from the struct.
+std::vector<OptionInfo> generated_keys() {
+  const GeneratedBal d;
+  const auto count = [](auto n) { return to_text(static_cast<std::int64_t>(n)); };
+  return {
+      {"cameras", count(d.cameras), "", "generated: cameras, at least 2"},
+      {"points", count(d.points), "", "generated: points, at least ten for each camera"},
+      {"seed", count(d.seed), "", "generated: of the random numbers"},
+      {"track", to_text(d.track), "", "generated: mean number of cameras that see a point, at least 2"},
+      {"noise", to_text(d.noise), "", "generated: standard deviation of the observations, pixels"},
+      {"rotation", to_text(d.rotation), "",
+       "generated: standard deviation of the start's camera axes, radians"},
+      {"translation", to_text(d.translation), "", "generated: that of the camera centres, metres"},
+      {"point", to_text(d.point), "", "generated: that of the points, metres"},
+  };
+}
+
+}  // namespace
+
+const std::vector<TargetScheme>& target_schemes() {
+  static const std::vector<TargetScheme> schemes = {
+      {"nist",
+       "The 27 nonlinear regressions of NIST's Statistical Reference Datasets.",
+       "nist:Misra1a?start=2",
+       {{"start", "1", "", "NIST's starting point: 1 is far, 2 is near"}},
+       [] { return names_of(nist_problems()); },
+       load_nist},
+      {"mgh",
+       "The 35 test problems of Moré, Garbow and Hillstrom, by name or number.",
+       "mgh:rosenbrock?factor=10",
+       {{"factor", "1", "", "multiple of the standard start; the collection's are 1, 10 and 100"}},
+       [] { return names_of(mgh_problems()); },
+       load_mgh},
+      {"bal", "Bundle adjustment from a file in the BAL format, or generated.",
+       "bal:problem-16-22106-pre.txt", generated_keys(),
+       [] {
+         return std::vector<std::string>{"FILE", "generated/street", "generated/tourist"};
+       },
+       load_bundle},
+  };
+  return schemes;
+}
+
+namespace {
+
+std::string scheme_names(std::string_view closest_to) {
+  return detail::closest_first(closest_to, names_of(target_schemes()));
+}
+
+}  // namespace
+
+const TargetScheme& target_scheme(std::string_view name) {
+  for (const TargetScheme& scheme : target_schemes()) {
+    if (scheme.name == name) {
+      return scheme;
+    }
+  }
+  throw Error("there is no target scheme '" + std::string(name) + "'; valid schemes: " + scheme_names(name));
+}
+
+Target load_target(std::string_view address) {
+  const std::size_t colon = address.find(':');
+  if (colon == std::string_view::npos) {
+    std::string message = "target '" + std::string(address) + "' has no scheme; write SCHEME:NAME, such as " +
+                          target_schemes().front().example + "; valid schemes: " + scheme_names(address);
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(address, ignored)) {
+      message += "; to read it as a bundle-adjustment file write bal:" + std::string(address);
+    }
+    throw Error(message);
+  }
+  const TargetScheme& scheme = target_scheme(address.substr(0, colon));
+  Target out = scheme.load(address.substr(colon + 1));
+  out.scheme = scheme.name;
+  return out;
+}
+
+}  // namespace kappa

@@ -1,0 +1,144 @@
+// nielsen-damping: the damping of Levenberg-Marquardt from the ratio rho of actual to predicted decrease.
+//
+//   rho > accept:  lambda <- lambda max(1 / fall, 1 - (rise - 1)(2 rho - 1)^3),  nu <- rise
+//   otherwise:     lambda <- lambda nu,  nu <- rise nu
+//
+// Use it with damped steps. The factor passes smoothly from 1 / fall (a good model) through 1 (rho = 1/2) to
+// rise (a bad one), which avoids the jumps of rules with thresholds; repeated rejections grow faster than
+// geometrically, so even a damping that starts far too small costs few trials. A step that could not be
+// computed (the damped matrix is indefinite) and a trial outside the domain are rejections.
+//
+// The damping is relative: the metric carries the scale of the matrix (in the metrics marquardt and minpack;
+// in the identity metric `initial` has the units of the curvature). From damping 0 the first rejection takes
+// the curvature along the rejected step, d'Bd / |d|^2, or, where there was no step, 1e-3 |g0| / |x0|.
+//
+// Between `minimum` and `maximum` verdicts scale with objective and damping. Cost: none.
+//
+// Reference: Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05, 1999 (p = 3, beta = 2, gamma
+// = 3); Madsen, Nielsen & Tingleff, Methods for non-linear least squares problems, 2nd ed. 2004, eq. 2.21 and
+// algorithm 3.16.
+#include <algorithm>
+#include <cmath>
+
+#include "core/option_checks.h"
+#include "solvers/acceptance/parts.h"
+#include "solvers/acceptance/standing.h"
+
+namespace kappa {
+
+namespace {
+
+constexpr const char* part = "acceptance 'nielsen-damping'";
+
+struct NielsenDampingOptions {
+  double initial = 3e-12;  // chosen on NIST and MGH: docs/benchmarks.md
+  double accept = 1e-4;    // More 1978, sec. 4
+  double fall = 5;         // chosen on NIST and MGH (Nielsen 1999: 3)
+  double rise = 2;         // Nielsen 1999, beta
+  double minimum = 1e-32;  // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
+  double maximum = 1e32;   // the reciprocal of minimum
+};
+
+constexpr Field<NielsenDampingOptions> fields[] = {
+    {"initial", &NielsenDampingOptions::initial, "chosen on NIST and MGH: docs/benchmarks.md",
+     "first damping, relative to the metric; small values start as Gauss-Newton and let rejections find the scale"},
+    {"accept", &NielsenDampingOptions::accept, "More 1978, sec. 4",
+     "a trial is accepted where actual over predicted decrease is above this; 0 <= accept < 1"},
+    {"fall", &NielsenDampingOptions::fall, "chosen on NIST and MGH (Nielsen 1999: 3)",
+     "largest factor by which an accepted step divides the damping; above 1"},
+    {"rise", &NielsenDampingOptions::rise, "Nielsen 1999, beta",
+     "factor of the first rejection in a row, itself multiplied by this at each further one; above 1"},
+    {"minimum", &NielsenDampingOptions::minimum,
+     "eps^2: less, as squared singular value of a scaled Jacobian, is rounding",
+     "a positive damping never falls below this; positive"},
+    {"maximum", &NielsenDampingOptions::maximum, "the reciprocal of minimum",
+     "a rejection that would raise the damping above this gives up; above minimum"},
+};
+
+class NielsenDamping final : public Acceptance {
+ public:
+  explicit NielsenDamping(const NielsenDampingOptions& options) : options_(options) {}
+
+  ControlKind control() const override { return ControlKind::damping; }
+
+  Control start(const StartInfo& info) override {
+    nu_ = options_.rise;
+    const double scale = info.gradient_norm / info.point_norm;
+    blind_rescue_ = 1e-3 * (std::isfinite(scale) && scale > 0 ? scale : 1.0);
+    return Damping{options_.initial};
+  }
+
+  Verdict judge(const Trial& trial, const Control& control) override {
+    const double lambda = std::get<Damping>(control).value;
+    if (detail::standing(trial) == detail::Standing::hopeless) {
+      return {Decision::give_up, control};
+    }
+    const double rho = detail::ratio_of(trial);
+    return rho > options_.accept ? accepted(rho, lambda) : rejected(trial, lambda);
+  }
+
+ private:
+  Verdict accepted(double rho, double lambda) {
+    nu_ = options_.rise;
+    if (lambda == 0) {
+      return {Decision::accept, Damping{0.0}};
+    }
+    const double c = 2 * rho - 1;
+    const double factor = std::max(1 / options_.fall, 1 - (options_.rise - 1) * c * c * c);
+    return {Decision::accept, Damping{std::clamp(lambda * factor, options_.minimum, options_.maximum)}};
+  }
+
+  Verdict rejected(const Trial& trial, double lambda) {
+    const double next = lambda > 0 ? lambda * nu_ : rescue(trial);
+    nu_ *= options_.rise;
+    if (next > options_.maximum) {
+      nu_ = options_.rise;
+      return {Decision::give_up, Damping{lambda}};
+    }
+    return {Decision::retry, Damping{next}};
+  }
+
+  /// The first positive damping. An undamped step solves Bd = -g, so d'Bd = -g'd.
+  double rescue(const Trial& trial) const {
+    const double along = -trial.step.slope / (trial.step.norm * trial.step.norm);
+    const bool known = trial.step.status == StepStatus::ok && std::isfinite(along) && along > 0;
+    return std::clamp(known ? along : blind_rescue_, options_.minimum, options_.maximum);
+  }
+
+  NielsenDampingOptions options_;
+  double nu_ = 2;
+  double blind_rescue_ = 1e-3;
+};
+
+NielsenDampingOptions checked(const Options& given) {
+  const auto o = read_options<NielsenDampingOptions>(part, given, fields);
+  using detail::require_option;
+  require_option(o.minimum > 0, part, "minimum", o.minimum, "it must be positive");
+  require_option(o.maximum > o.minimum && o.maximum < infinity, part, "maximum", o.maximum,
+                 "it must be finite and above minimum");
+  require_option(o.initial == 0 || (o.initial >= o.minimum && o.initial <= o.maximum), part, "initial",
+                 o.initial, "it must be 0, or from minimum to maximum");
+  require_option(o.accept >= 0 && o.accept < 1, part, "accept", o.accept,
+                 "it must be at least 0 and below 1");
+  require_option(o.fall > 1, part, "fall", o.fall, "it must be above 1");
+  require_option(o.rise > 1 && o.rise < infinity, part, "rise", o.rise, "it must be finite and above 1");
+  return o;
+}
+
+}  // namespace
+
+AcceptancePart nielsen_damping_part() {
+  AcceptancePart out;
+  out.info.kind = PartKind::acceptance;
+  out.info.name = "nielsen-damping";
+  out.info.summary = "Levenberg-Marquardt damping as a smooth function of actual over predicted decrease.";
+  out.info.source = "Nielsen 1999; Madsen, Nielsen & Tingleff 2004, eq. 2.21, alg. 3.16";
+  out.info.options = describe_options<NielsenDampingOptions>(fields);
+  out.control = ControlKind::damping;
+  out.make = [](const Options& given) -> std::unique_ptr<Acceptance> {
+    return std::make_unique<NielsenDamping>(checked(given));
+  };
+  return out;
+}
+
+}  // namespace kappa

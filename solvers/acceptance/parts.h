@@ -1,0 +1,14 @@
+// The built-in acceptances, for the registry.
+#pragma once
+
+#include "kappa/registry.h"
+
+namespace kappa {
+
+AcceptancePart nielsen_damping_part();
+AcceptancePart trust_region_part();
+AcceptancePart armijo_part();
+AcceptancePart strong_wolfe_part();
+AcceptancePart schedule_part();
+
+}  // namespace kappa

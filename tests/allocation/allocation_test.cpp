@@ -1,0 +1,147 @@
+// Counts the calls of malloc and its kin in the whole process. kappa allocates nothing after the first
+// accepted iteration of a solve, and nothing at all in a solve that a Workspace has seen the like of.
+#include <dlfcn.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "kappa/kappa.h"
+#include "problems/analytic/mgh_problem.h"
+#include "problems/analytic/nist_problem.h"
+#include "support/catch.h"
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<long> allocations{0};
+
+void count() {
+  if (counting.load(std::memory_order_relaxed)) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t size) {
+  count();
+  return __libc_malloc(size);
+}
+void* calloc(std::size_t n, std::size_t size) {
+  count();
+  return __libc_calloc(n, size);
+}
+void* realloc(void* p, std::size_t size) {
+  count();
+  return __libc_realloc(p, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  count();
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
+  count();
+  *out = __libc_memalign(alignment, size);
+  return *out == nullptr ? 12 : 0;
+}
+}
+
+namespace {
+
+/// Counts from the first accepted iteration on.
+class FromFirstIteration final : public kappa::Observer {
+ public:
+  void observe(const kappa::Progress& p) override {
+    if (p.event == kappa::Progress::Event::accepted && p.iteration == 1) {
+      allocations = 0;
+      counting = true;
+    }
+    ++seen;
+  }
+  int seen = 0;
+};
+
+struct Recipe {
+  const char* name;
+  kappa::Method method;
+};
+
+std::vector<Recipe> recipes() {
+  using namespace kappa;
+  return {
+      {"levenberg-marquardt", levenberg_marquardt()},
+      {"levenberg-marquardt exact", levenberg_marquardt({.curvature = {"exact"}})},
+      {"levenberg-marquardt diagonal", levenberg_marquardt({.curvature = {"diagonal"}})},
+      {"levenberg-marquardt damped-cg", levenberg_marquardt({.curvature = {"hessian-free"}})},
+      {"levenberg-marquardt block-schur", levenberg_marquardt({.step = {"block-schur"}})},
+      {"newton", newton()},
+      {"newton steihaug", newton({.curvature = {"hessian-free"}})},
+      {"newton armijo", newton({.acceptance = {"armijo"}})},
+      {"newton strong-wolfe", newton({.acceptance = {"strong-wolfe"}})},
+      {"newton bunch-kaufman", newton({.step = {"bunch-kaufman"}, .acceptance = {"armijo"}})},
+      {"newton-cg", newton({.curvature = {"hessian-free"}, .acceptance = {"strong-wolfe"}})},
+      {"adahessian", adahessian()},
+      {"sdlm", sdlm()},
+      {"adahessian mini-batch", adahessian({.size = 4, .seed = 1})},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("no recipe allocates after its first accepted iteration", "[allocation]") {
+  const kappa::ResidualProblem problem = kappa::make_nist(kappa::nist_problem("Chwirut2"), 0);
+  const std::vector<double> start = problem.initial();
+  kappa::Stopping stopping;
+  stopping.max_iterations = 30;
+  for (const Recipe& recipe : recipes()) {
+    INFO(recipe.name);
+    FromFirstIteration observer;
+    kappa::Workspace workspace;
+    const kappa::Result& result =
+        kappa::minimize(problem, start, recipe.method, stopping, &observer, workspace);
+    const long counted = allocations;
+    counting = false;
+    CHECK(result.iterations >= 2);
+    CHECK(observer.seen >= 2);
+    CHECK(counted == 0);
+  }
+}
+
+TEST_CASE("the counter counts", "[allocation]") {
+  allocations = 0;
+  counting = true;
+  auto* p = new std::vector<double>(100);
+  counting = false;
+  CHECK(allocations >= 2);
+  delete p;
+}
+
+TEST_CASE("a solve that the workspace has seen the like of allocates nothing", "[allocation]") {
+  const kappa::ResidualProblem problem = kappa::make_nist(kappa::nist_problem("Misra1a"), 0);
+  const std::vector<double> start = problem.initial();
+  kappa::Stopping stopping;
+  stopping.max_iterations = 30;
+  for (const Recipe& recipe : recipes()) {
+    INFO(recipe.name);
+    kappa::Workspace workspace;
+    const kappa::Result& result =
+        kappa::minimize(problem, start, recipe.method, stopping, nullptr, workspace);
+    const std::vector<double> first = result.x;
+    const std::string reason = result.reason;
+    kappa::minimize(problem, start, recipe.method, stopping, nullptr, workspace);
+    allocations = 0;
+    counting = true;
+    kappa::minimize(problem, start, recipe.method, stopping, nullptr, workspace);
+    counting = false;
+    CHECK(allocations == 0);
+    CHECK(result.x == first);
+    CHECK(result.reason == reason);
+  }
+}

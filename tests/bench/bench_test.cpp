@@ -1,0 +1,278 @@
+// kappa-bench as its users run it: the built program, its exit status and its files.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/catch.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+/// A folder that goes with the test.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (fs::temp_directory_path() / "kappa-bench-test-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  std::string operator/(const char* name) const { return (path_ / name).string(); }
+  std::vector<std::string> files() const {
+    std::vector<std::string> out;
+    for (const auto& entry : fs::directory_iterator(path_)) {
+      out.push_back(entry.path().filename().string());
+    }
+    return out;
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Finished {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+Finished bench(const Folder& folder, const std::string& arguments) {
+  const std::string out = folder / "out.txt";
+  const std::string err = folder / "err.txt";
+  const int raw =
+      std::system((std::string(KAPPA_BENCH) + " " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
+  Finished done{WIFEXITED(raw) ? WEXITSTATUS(raw) : -1, contents(out), contents(err)};
+  fs::remove(out);
+  fs::remove(err);
+  return done;
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + what.size())) {
+    ++n;
+  }
+  return n;
+}
+
+void check_row(const Json& row) {
+  INFO(row.dump());
+  CHECK(row.at("problem").is_string());
+  CHECK(row.at("start").is_string());
+  CHECK(row.at("solver").is_string());
+  CHECK(row.at("iterations").is_number_integer());
+  CHECK(row.at("evaluations").get<int>() >= 1);
+  CHECK(row.at("threads").get<int>() >= 1);
+  CHECK_FALSE(row.at("reason").get<std::string>().empty());
+  CHECK(row.at("seconds").is_null() == !row.at("solved").get<bool>());
+  for (const Json& seconds : row.at("seconds_all")) {
+    CHECK(seconds.get<double>() > 0);
+  }
+  const double digits = row.at("accuracy_digits").get<double>();
+  CHECK((digits >= 0 && digits <= 11));
+}
+
+}  // namespace
+
+TEST_CASE("kappa-bench writes the results of one suite as one JSON object with one row a solver and case",
+          "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  const Finished done = bench(folder, "nist --only misra1a --repeat 3 --json '" + file + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  CHECK(done.err.empty());  // no progress where there is no terminal
+  CHECK(done.out.find("Misra1a") != std::string::npos);
+  CHECK(folder.files() == std::vector<std::string>{"results.json"});
+
+  const Json json = Json::parse(contents(file));
+  CHECK(json.at("suite") == "nist");
+  CHECK(json.at("machine").at("cores").get<int>() >= 1);
+  CHECK_FALSE(json.at("versions").at("kappa").get<std::string>().empty());
+  int of_kappa = 0;
+  for (const Json& row : json.at("rows")) {
+    check_row(row);
+    CHECK(row.at("seconds_all").size() == 3);
+    CHECK(row.at("problem") == "Misra1a");
+    if (row.at("solver") == "kappa") {
+      ++of_kappa;
+      CHECK(row.at("solved") == true);
+      CHECK(row.at("accuracy_digits").get<double>() > 6);
+      // NIST's certified residual sum of squares, of which the objective is half.
+      CHECK(2 * row.at("final_value").get<double>() == Approx(1.2455138894e-01).epsilon(1e-9));
+      CHECK(row.contains("standard_error_digits") == (row.at("start") == "2"));
+    }
+  }
+  CHECK(of_kappa == 2);
+}
+
+TEST_CASE("kappa-bench's median is a member of an odd number of samples", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  REQUIRE(bench(folder, "mgh --only rosenbrock --peers none --repeat 3 --json '" + file + "'").status == 0);
+  const Json json = Json::parse(contents(file));
+  REQUIRE(json.at("rows").size() == 6);  // extended-rosenbrock as well
+  for (const Json& row : json.at("rows")) {
+    std::vector<double> all = row.at("seconds_all").get<std::vector<double>>();
+    std::sort(all.begin(), all.end());
+    CHECK(row.at("solver") == "kappa");
+    REQUIRE(row.at("solved") == true);
+    CHECK(row.at("seconds").get<double>() == Approx(all[1]));
+  }
+}
+
+TEST_CASE("kappa-bench writes an array where several suites are asked for, and times to targets for bundles",
+          "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  const Finished done = bench(folder,
+                              "mgh bal --only '*a*' --peers none --repeat 1 --methods levenberg-marquardt "
+                              "--data 'generated/street?cameras=4&points=60&seed=2' --json '" +
+                                  file + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  const Json json = Json::parse(contents(file));
+  REQUIRE(json.is_array());
+  REQUIRE(json.size() == 2);
+  CHECK(json[0].at("suite") == "mgh");
+  CHECK(json[1].at("suite") == "bal");
+  const Json& row = json[1].at("rows").at(0);
+  check_row(row);
+  const Json& to = row.at("seconds_to");
+  REQUIRE(to.size() == 5);
+  double before = 0;
+  for (const char* target : {"1e-1", "1e-2", "1e-3", "1e-4", "1e-5"}) {
+    REQUIRE(to.at(target).is_number());
+    CHECK(to.at(target).get<double>() >= before);
+    before = to.at(target).get<double>();
+  }
+  CHECK(row.at("trace").back().at(2).get<double>() == Approx(row.at("final_value").get<double>()));
+}
+
+TEST_CASE("kappa-bench reports whether the bits depend on the number of threads", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  REQUIRE(
+      bench(folder, "nist --only gauss1 --peers none --repeat 1 --check-bits --json '" + file + "'").status ==
+      0);
+  const Json json = Json::parse(contents(file));
+  CHECK(json.at("threads_seen") == Json({1, 2, 4, 8}));
+  for (const Json& row : json.at("rows")) {
+    CHECK(row.at("same_bits") == true);
+  }
+}
+
+TEST_CASE("kappa-bench writes a report that is one well-formed page without outside resources", "[bench]") {
+  const Folder folder;
+  const Finished done = bench(
+      folder, "nist bal --only '*a*' --repeat 1 --data 'generated/street?cameras=4&points=60' --report '" +
+                  (folder / "report") + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  const std::string page = contents(folder / "report/index.html");
+  REQUIRE(page.starts_with("<!doctype html>"));
+  for (const char* tag : {"html", "head", "body", "main", "section", "table", "thead", "tbody", "tr",
+                          "figure", "svg", "details", "style", "script", "div", "td"}) {
+    INFO(tag);
+    const std::string name(tag);
+    CHECK(count(page, "<" + name + ">") + count(page, "<" + name + " ") == count(page, "</" + name + ">"));
+    CHECK(count(page, "</" + name + ">") > 0);
+  }
+  for (const char* outside : {"http://", "https://", "src=", "<link", "@import", "url("}) {
+    CHECK(count(page, outside) == 0);
+  }
+  CHECK(page.find("kappa-bench nist bal --only '*a*'") != std::string::npos);
+  CHECK(page.find("cameras=4&amp;points=60") != std::string::npos);
+  CHECK(page.find("prefers-color-scheme: dark") != std::string::npos);
+  CHECK(count(page, ">nan") + count(page, ">inf") == 0);
+}
+
+TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "pairs.json";
+  const Finished done = bench(folder, "pairs --only beale --json '" + file + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  CHECK(done.out.find("| outer product ") != std::string::npos);
+  const Json json = Json::parse(contents(file));
+  CHECK(json.at("suite") == "pairs");
+  CHECK(json.at("rows").size() == 42);
+  for (const Json& row : json.at("rows")) {
+    INFO(row.dump());
+    CHECK(row.at("of") == 1);
+    CHECK(row.at("solved").is_null() == row.at("refused").is_string());
+    if (row.at("curvature") == "exact" && row.at("optimizer") == "Newton, Moré-Sorensen") {
+      CHECK(row.at("solved") == 1);
+    }
+  }
+}
+
+TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 and a sentence", "[bench]") {
+  const Folder folder;
+  struct Wrong {
+    const char* arguments;
+    const char* sentence;
+  };
+  for (const Wrong& wrong : std::vector<Wrong>{
+           {"", "no suite is named"},
+           {"nits", "there is no suite 'nits'; valid names: nist, mgh, bal, pairs, all"},
+           {"nist --peers cerse", "there is no peer 'cerse'"},
+           {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
+           {"nist --methods levenberg", "there is no optimizer 'levenberg'"},
+           {"nist --methods newton,curvature=nought", "there is no curvature 'nought'"},
+           {"nist --methods newton,curvature", "is no key=value"},
+           {"nist --threads 0", "--threads"},
+           {"nist --repeat none", "--repeat"},
+           {"nist --data file.txt", "--data is for suite bal"},
+           {"bal --data no-such-file.txt", "no-such-file.txt"},
+           {"nist --json /no-such-folder/results.json", "/no-such-folder/results.json"},
+           {"nist --no-such-option", "--no-such-option"},
+       }) {
+    INFO(wrong.arguments);
+    const Finished done = bench(folder, wrong.arguments);
+    INFO(done.err);
+    CHECK(done.status == 2);
+    CHECK(done.err.starts_with("kappa-bench: "));
+    CHECK(done.err.find(wrong.sentence) != std::string::npos);
+    CHECK(done.out.empty());
+  }
+}
+
+TEST_CASE("kappa-bench leaves an older JSON file alone when it is wrongly called", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  std::ofstream(file) << "older";
+  CHECK(bench(folder, "nits --json '" + file + "'").status == 2);
+  CHECK(contents(file) == "older");
+  CHECK(folder.files().size() == 1);
+}
+
+TEST_CASE("kappa-bench prints its help and version with status 0", "[bench]") {
+  const Folder folder;
+  const Finished help = bench(folder, "--help");
+  CHECK(help.status == 0);
+  CHECK(help.out.find("--check-bits") != std::string::npos);
+  CHECK(bench(folder, "--version").out.starts_with("kappa-bench "));
+}

@@ -1,0 +1,119 @@
+// A symmetric operator over a dense matrix, with just the capabilities a test asks for.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kappa/operator.h"
+
+namespace test {
+
+/// B as a dense column-major matrix. What it offers is chosen by `offered`; with a root, B must be A'A.
+class DenseOperator final : public kappa::SymmetricOperator {
+ public:
+  DenseOperator(kappa::Index n, std::vector<double> matrix,
+                Offers offered = {.diagonal = true, .dense = true})
+      : n_(n), matrix_(std::move(matrix)), offered_(offered) {
+    kappa::expects(static_cast<kappa::Index>(matrix_.size()) == n * n, "DenseOperator: the matrix is n x n");
+  }
+
+  /// B = A'A for A (rows x n, column-major); c may be empty.
+  static DenseOperator from_root(kappa::Index rows, kappa::Index n, std::vector<double> A,
+                                 std::vector<double> c,
+                                 Offers offered = {.diagonal = true, .dense = true, .root = true}) {
+    std::vector<double> B(static_cast<std::size_t>(n * n));
+    for (kappa::Index i = 0; i < n; ++i) {
+      for (kappa::Index j = 0; j < n; ++j) {
+        long double sum = 0;
+        for (kappa::Index k = 0; k < rows; ++k) {
+          sum += static_cast<long double>(A[at(k + i * rows)]) * A[at(k + j * rows)];
+        }
+        B[at(i + j * n)] = static_cast<double>(sum);
+      }
+    }
+    DenseOperator out(n, std::move(B), offered);
+    out.A_ = std::move(A);
+    out.c_ = std::move(c);
+    out.rows_ = rows;
+    out.refresh();
+    return out;
+  }
+
+  DenseOperator(const DenseOperator& other) { *this = other; }
+  DenseOperator& operator=(const DenseOperator& other) {
+    n_ = other.n_;
+    rows_ = other.rows_;
+    matrix_ = other.matrix_;
+    A_ = other.A_;
+    c_ = other.c_;
+    offered_ = other.offered_;
+    refresh();
+    return *this;
+  }
+
+  kappa::Index size() const override { return n_; }
+  void multiply(kappa::ConstVectorRef v, kappa::VectorRef out) const override {
+    ++products;
+    for (kappa::Index i = 0; i < n_; ++i) {
+      double sum = 0;
+      for (kappa::Index j = 0; j < n_; ++j) {
+        sum += matrix_[at(i + j * n_)] * v[at(j)];
+      }
+      out[at(i)] = sum;
+    }
+  }
+  bool diagonal(kappa::VectorRef out) const override {
+    for (kappa::Index i = 0; offered_.diagonal && i < n_; ++i) {
+      out[at(i)] = matrix_[at(i + i * n_)];
+    }
+    return offered_.diagonal;
+  }
+  bool dense(kappa::MatrixRef out) const override {
+    for (kappa::Index j = 0; offered_.dense && j < n_; ++j) {
+      for (kappa::Index i = 0; i < n_; ++i) {
+        out(i, j) = matrix_[at(i + j * n_)];
+      }
+    }
+    return offered_.dense;
+  }
+  const kappa::Root* root() const override { return offered_.root ? &root_ : nullptr; }
+  Offers offers() const override { return offered_; }
+
+  const std::vector<double>& matrix() const { return matrix_; }
+  mutable kappa::Index products = 0;
+
+ private:
+  static std::size_t at(kappa::Index i) { return static_cast<std::size_t>(i); }
+  void refresh() {
+    root_.A = {A_.data(), rows_, n_, rows_};
+    root_.c = c_;
+  }
+
+  kappa::Index n_ = 0;
+  kappa::Index rows_ = 0;
+  std::vector<double> matrix_, A_, c_;
+  Offers offered_;
+  kappa::Root root_;
+};
+
+/// B = diag(entries), offering nothing but its diagonal: what a diagonal curvature looks like.
+class DiagonalOperator final : public kappa::SymmetricOperator {
+ public:
+  explicit DiagonalOperator(std::vector<double> entries) : entries_(std::move(entries)) {}
+  kappa::Index size() const override { return static_cast<kappa::Index>(entries_.size()); }
+  void multiply(kappa::ConstVectorRef v, kappa::VectorRef out) const override {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      out[i] = entries_[i] * v[i];
+    }
+  }
+  bool diagonal(kappa::VectorRef out) const override {
+    std::copy(entries_.begin(), entries_.end(), out.begin());
+    return true;
+  }
+  Offers offers() const override { return {.diagonal = true}; }
+
+ private:
+  std::vector<double> entries_;
+};
+
+}  // namespace test

@@ -1,0 +1,81 @@
+#include "json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "kappa/version.h"
+
+namespace kappa::cli {
+
+namespace {
+
+using Object = nlohmann::ordered_json;
+
+/// File names need not be UTF-8; bytes that are not become U+FFFD.
+std::string dump(const Object& object) {
+  return object.dump(2, ' ', false, Object::error_handler_t::replace) + "\n";
+}
+
+Object options(const std::vector<OptionInfo>& given) {
+  Object out = Object::array();
+  for (const OptionInfo& option : given) {
+    out.push_back({{"name", option.name},
+                   {"default", option.default_value},
+                   {"source", option.source},
+                   {"meaning", option.meaning}});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string json(const Solved& solved) {
+  const Result& r = solved.result;
+  Object out;
+  out["problem"] = solved.target.address();
+  out["method"] = {
+      {"optimizer", r.optimizer}, {"curvature", r.curvature}, {"step", r.step}, {"acceptance", r.acceptance}};
+  out["outcome"] = name(r.outcome);
+  out["termination"] = name(r.termination);
+  out["reason"] = r.reason;
+  out["initial_value"] = r.initial_value;
+  out["final_value"] = r.value;
+  out["gradient_norm"] = r.gradient_norm;
+  out["iterations"] = r.iterations;
+  out["evaluations"] = {{"value", r.evaluations.value},
+                        {"gradient", r.evaluations.gradient},
+                        {"linearization", r.evaluations.linearization},
+                        {"product", r.evaluations.product}};
+  out["seconds"] = r.seconds;
+  out["threads"] = solved.threads;
+  out["version"] = version;
+  out["notes"] = r.notes;
+  if (static_cast<Index>(r.x.size()) <= json_dimension_limit) {
+    out["x"] = r.x;
+  }
+  return dump(out);
+}
+
+std::string json(const std::vector<TargetScheme>& schemes, const std::vector<PartInfo>& parts) {
+  Object out;
+  out["schemes"] = Object::array();
+  for (const TargetScheme& scheme : schemes) {
+    out["schemes"].push_back({{"name", scheme.name},
+                              {"summary", scheme.summary},
+                              {"example", scheme.example},
+                              {"keys", options(scheme.keys)},
+                              {"names", scheme.names()}});
+  }
+  out["parts"] = Object::array();
+  for (const PartInfo& part : parts) {
+    out["parts"].push_back({{"kind", name(part.kind)},
+                            {"name", part.name},
+                            {"summary", part.summary},
+                            {"source", part.source},
+                            {"origin", part.origin},
+                            {"options", options(part.options)}});
+  }
+  out["version"] = version;
+  return dump(out);
+}
+
+}  // namespace kappa::cli

@@ -1,0 +1,87 @@
+#include "report.h"
+
+#include <cmath>
+
+#include "kappa/derivatives.h"
+#include "problems/analytic/nist.h"
+#include "text.h"
+
+namespace kappa::cli {
+
+namespace {
+
+std::string size_of(const Problem& problem) {
+  std::string out = text("%td variables", problem.dimension());
+  if (problem.tangent_dimension() != problem.dimension()) {
+    out += text(" (%td degrees of freedom)", problem.tangent_dimension());
+  }
+  return problem.residuals() > 0 ? out + text(", %td residuals", problem.residuals()) : out;
+}
+
+std::string evaluations(const EvaluationCounts& n) {
+  return text("value %td, gradient %td, linearization %td, product %td", n.value, n.gradient, n.linearization,
+              n.product);
+}
+
+/// Parameters, standard errors, certified values and correct digits. The standard errors are kappa's own,
+/// from the Jacobian at the solution.
+std::string certified_table(const Solved& solved) {
+  const NistProblem& data = nist_problem(solved.target.name.substr(0, solved.target.name.find('?')));
+  const auto& problem = dynamic_cast<const ResidualProblem&>(*solved.target.problem);
+  const std::vector<double>& x = solved.result.x;
+  std::vector<double> errors(x.size(), std::nan(""));
+  std::string note;
+  try {
+    errors = covariance(problem, x).standard_errors;
+  } catch (const Error& wrong) {
+    note = std::string("no standard errors: ") + wrong.what() + "\n";
+  }
+  using enum Table::Align;
+  Table table({left, right, right, right, right, right, right});
+  table.add({"", "value", "certified", "digits", "standard error", "certified", "digits"});
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double value = data.certified[i];
+    const double error = data.standard_deviation[i];
+    table.add({text("b%zu", i + 1), text("%.10e", x[i]), text("%.10e", value),
+               text("%.1f", log_relative_error(x[i], value)), text("%.10e", errors[i]), text("%.10e", error),
+               text("%.1f", log_relative_error(errors[i], error))});
+  }
+  const double squares = 2 * solved.result.value;
+  table.add({"sum of squares", text("%.10e", squares), text("%.10e", data.residual_sum_of_squares),
+             text("%.1f", log_relative_error(squares, data.residual_sum_of_squares))});
+  return "\n" + table.text() + note +
+         text("fewest correct digits of a parameter: %.1f of 11\n",
+              smallest_log_relative_error(x, data.certified_parameters()));
+}
+
+}  // namespace
+
+std::string summary(const Solved& solved) {
+  const Result& r = solved.result;
+  Table table({Table::Align::left, Table::Align::left});
+  table.add({"problem", solved.target.address() + " (" + size_of(*solved.target.problem) + ")"});
+  if (!solved.target.note.empty()) {
+    table.add({"", solved.target.note});
+  }
+  table.add({"optimizer", r.optimizer});
+  table.add({"curvature", r.curvature});
+  table.add({"step", r.step});
+  table.add({"acceptance", r.acceptance});
+  table.add({"outcome", std::string(name(r.outcome)) + " (" + name(r.termination) + ")"});
+  table.add({"reason", r.reason});
+  table.add({"initial value", text("%.10g", r.initial_value)});
+  table.add({"final value", text("%.10g", r.value)});
+  if (solved.target.known_minimum) {
+    table.add({"known minimum", text("%.10g", *solved.target.known_minimum)});
+  }
+  table.add({"gradient", text("%.3g, its largest entry", r.gradient_norm)});
+  table.add({"iterations", text("%td of %td trials", r.iterations, r.trials)});
+  table.add({"evaluations", evaluations(r.evaluations)});
+  table.add({"time", text("%.3g s, %d thread%s", r.seconds, solved.threads, solved.threads == 1 ? "" : "s")});
+  for (const std::string& note : r.notes) {
+    table.add({"note", note});
+  }
+  return table.text() + (solved.target.scheme == "nist" ? certified_table(solved) : "");
+}
+
+}  // namespace kappa::cli

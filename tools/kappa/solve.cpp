@@ -1,0 +1,67 @@
+#include "solve.h"
+
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <cstdio>
+
+#include "command.h"
+#include "json.h"
+#include "output.h"
+#include "progress.h"
+#include "report.h"
+#include "signals.h"
+#include "text.h"
+
+namespace kappa::cli {
+
+namespace {
+
+std::unique_ptr<Observer> choose_observer(const SolveArguments& given) {
+  if (given.verbose) {
+    return std::make_unique<IterationTable>();
+  }
+  if (!given.json && can_redraw()) {
+    return std::make_unique<ProgressLine>("reading " + given.target);
+  }
+  return nullptr;
+}
+
+int exit_status(const Result& result, int signal) {
+  if (result.termination == Termination::stop_requested && signal != 0) {
+    return 128 + signal;
+  }
+  return result.converged() ? status_converged : status_not_converged;
+}
+
+}  // namespace
+
+int solve(const SolveArguments& given) {
+  const Method method = choose_method(given.method);
+  if (!given.output.empty()) {
+    check_writable(given.output);
+  }
+  SignalWatch signals;
+  const int threads = given.threads ? static_cast<int>(*given.threads) : tbb::info::default_concurrency();
+  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                  static_cast<std::size_t>(threads));
+  tbb::task_arena arena(threads);
+
+  std::unique_ptr<Observer> observer = choose_observer(given);
+  const Target target = load_target(given.target);
+  Stopping stopping = given.stopping;
+  stopping.stop = signals.begin();
+  const Result result =
+      arena.execute([&] { return minimize(*target.problem, target.x0, method, stopping, observer.get()); });
+  observer.reset();
+
+  const Solved solved{target, result, threads};
+  print(given.json ? json(solved) : summary(solved));
+  if (!given.output.empty()) {
+    write_solution(target, result.x, given.output);
+  }
+  return exit_status(result, signals.received());
+}
+
+}  // namespace kappa::cli

@@ -1,0 +1,25 @@
+// kappa solve TARGET: everything on its command line, and what runs it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "kappa/minimize.h"
+#include "method_choice.h"
+
+namespace kappa::cli {
+
+struct SolveArguments {
+  std::string target;
+  MethodChoice method;
+  Stopping stopping;
+  std::optional<Index> threads;  ///< all cores where it is not given
+  bool json = false;
+  bool verbose = false;
+  std::string output;  ///< empty: no file
+};
+
+/// Returns the exit status. Throws Error for whatever cannot be set up.
+int solve(const SolveArguments& given);
+
+}  // namespace kappa::cli
