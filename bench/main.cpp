@@ -284,7 +284,8 @@ int main(int argc, char** argv) {
   app.name("kappa-bench");
   app.add_option("suites", a.suites, "nist, mgh, bal, pairs, or all (the first three)")
       ->type_name("SUITE...");
-  app.add_option("--peers", a.peers, "solvers to compare with, by commas: ceres, or none [ceres]")
+  app.add_option("--peers", a.peers,
+                 "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
       ->type_name("NAMES");
   app.add_option(
       "--methods", a.methods,

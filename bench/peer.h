@@ -58,7 +58,9 @@ struct Family {
 /// name parts, "curvature.option" and the like are options of a part, and any other key is an option of the
 /// optimizer. Throws Error for names that do not exist.
 Family kappa_family(const std::vector<std::string>& methods);
+/// Ceres's default, Levenberg-Marquardt, and its other trust region, Powell's dogleg.
 Family ceres_family();
+Family ceres_dogleg_family();
 
 /// All families but kappa itself.
 std::vector<Family> other_families();

@@ -366,7 +366,7 @@ std::string wide_table(const SuiteResult& result) {
     heads.add("steps");
     heads.add("evaluations");
     if (extras) {
-      heads.add("std. error digits");
+      heads.add("s.e. digits");
     }
     if (bits) {
       heads.add("bits");
@@ -411,7 +411,7 @@ std::string wide_table(const SuiteResult& result) {
   out +=
       "</tbody></table></div>\n<p class=\"note\">Digits in red: not solved, hence no time. Steps are "
       "accepted steps; "
-      "evaluations are of the residuals.";
+      "evaluations are of the residuals; s.e. digits: of the standard errors.";
   if (two) {
     out += " The ratio is " + escape(result.solvers[1]) + "'s time over " + escape(result.solvers[0]) + "'s.";
   }

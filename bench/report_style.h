@@ -61,7 +61,7 @@ figure { margin: 12px 0 0; background: var(--card); border: 1px solid var(--rule
 .scroll { overflow-x: auto; margin: 12px 0 0; border: 1px solid var(--rule); border-radius: 8px; background: var(--card); }
 .tall { max-height: 640px; overflow-y: auto; }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 12px; text-align: right; white-space: nowrap; }
+th, td { padding: 4px 9px; text-align: right; white-space: nowrap; }
 th.t, td.t { text-align: left; }
 td.wrap { white-space: normal; min-width: 300px; }
 thead { position: sticky; top: 0; z-index: 2; }

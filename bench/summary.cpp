@@ -65,6 +65,8 @@ SuiteSummary summarize(const SuiteResult& result) {
   for (std::size_t s = 0; s < n; ++s) {
     SolverSummary& own = out.solvers[s];
     own.mean_digits /= own.cases;
+    own.seconds_solved = own.solved > 0 ? own.seconds_solved : infinity;
+    own.seconds_common = out.common > 0 ? own.seconds_common : infinity;
     own.mean_error_digits = with_errors[s] > 0 ? own.mean_error_digits / with_errors[s] : std::nan("");
     own.ratio_to_first = own.seconds_common / out.solvers[0].seconds_common;
     own.geometric_ratio = out.common > 0 ? std::exp(logs[s] / out.common) : std::nan("");

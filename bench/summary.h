@@ -8,6 +8,7 @@
 
 namespace kappa::bench {
 
+/// Infinite seconds: no case to take them from.
 struct SolverSummary {
   std::string solver;
   int solved = 0;

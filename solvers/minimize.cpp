@@ -91,6 +91,7 @@ class Solve {
   bool restore_current(const Trial& trial);
   EvalStatus evaluate(Evaluation& at, Want want, const Sample& sample);
   EvalStatus complete(Evaluation& at);
+  Want trial_wants() const;
   void draw_samples();
   void note(const char* text);
   void observe(Progress::Event event, const Trial* trial);
@@ -131,6 +132,7 @@ class Solve {
   Index trial_evaluations_ = 0;
   bool kept_ = false;
   bool step_too_short_ = false;
+  bool expects_acceptance_ = false;
 };
 
 void Solve::note(const char* text) {
@@ -197,6 +199,16 @@ EvalStatus Solve::complete(Evaluation& at) {
 
 /// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
 /// terms, so that every term is seen once before any is seen twice.
+/// What is asked of a trial point. Where evaluations are cheap and the last trial was accepted, everything at
+/// once: residuals and derivatives share their transcendental functions.
+Want Solve::trial_wants() const {
+  constexpr Index few = 32;
+  if (needs_ == TrialNeeds::value && expects_acceptance_ && problem_.dimension() <= few && !history_) {
+    return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
+  }
+  return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
+}
+
 void Solve::draw_samples() {
   if (!sampled()) {
     return;
@@ -415,8 +427,7 @@ bool Solve::try_step() {
     } else if (schedule()) {
       trial.evaluation = complete(w_.trial);
     } else {
-      const Want want = needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
-      trial.evaluation = evaluate(w_.trial, want, gradient_sample_);
+      trial.evaluation = evaluate(w_.trial, trial_wants(), gradient_sample_);
     }
     if (trial.evaluation == EvalStatus::interrupted) {
       return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
@@ -458,6 +469,7 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
       }
       return take_trial(trial, verdict.next);
     case Decision::retry:
+      expects_acceptance_ = false;
       control_ = verdict.next;
       ++stalled_;
       observe(Progress::Event::rejected, &trial);
@@ -493,6 +505,7 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
     return restore_current(trial);
   }
   kept_ = false;
+  expects_acceptance_ = true;
   control_ = next;
   ++result_.iterations;
   progress_made(trial);

@@ -62,8 +62,9 @@ class Tracer final : public ceres::IterationCallback {
 
 class CeresPeer final : public Peer {
  public:
-  CeresPeer(std::string name, ceres::LinearSolverType linear, ceres::Context* context)
-      : name_(std::move(name)), linear_(linear), context_(context) {}
+  CeresPeer(std::string name, ceres::TrustRegionStrategyType strategy, ceres::LinearSolverType linear,
+            ceres::Context* context)
+      : name_(std::move(name)), strategy_(strategy), linear_(linear), context_(context) {}
 
   std::string name() const override { return name_; }
   bool fits(const Case& c) const override {
@@ -86,6 +87,7 @@ class CeresPeer final : public Peer {
     Builder builder(problem, run.x, options.linear_solver_ordering.get());
     std::visit([&](const auto& source) { source.build(builder); }, c.source);
 
+    options.trust_region_strategy_type = strategy_;
     options.linear_solver_type = linear_;
     if (linear_ == ceres::ITERATIVE_SCHUR) {
       options.preconditioner_type = ceres::SCHUR_JACOBI;
@@ -113,30 +115,40 @@ class CeresPeer final : public Peer {
 
  private:
   std::string name_;
+  ceres::TrustRegionStrategyType strategy_;
   ceres::LinearSolverType linear_;
   ceres::Context* context_;
 };
 
-}  // namespace
-
-Family ceres_family() {
+Family family(const std::string& name, ceres::TrustRegionStrategyType strategy) {
   FLAGS_minloglevel = google::GLOG_FATAL;  // its warnings of failed steps would be timed and printed
   // Ceres keeps its threads in the context; a shared one spares it their creation in every solve.
   static const std::unique_ptr<ceres::Context> context(ceres::Context::Create());
   Family out;
-  out.name = "ceres";
+  out.name = name;
   out.version = CERES_VERSION_STRING;
-  const auto add = [&](const char* name, ceres::LinearSolverType linear) {
+  const auto add = [&](const std::string& suffix, ceres::LinearSolverType linear) {
     if (linear != ceres::SPARSE_SCHUR ||
         ceres::IsSparseLinearAlgebraLibraryTypeAvailable(ceres::SUITE_SPARSE)) {
-      out.peers.push_back(std::make_unique<CeresPeer>(name, linear, context.get()));
+      out.peers.push_back(std::make_unique<CeresPeer>(name + suffix, strategy, linear, context.get()));
     }
   };
-  add("ceres", ceres::DENSE_QR);
-  add("ceres dense-schur", ceres::DENSE_SCHUR);
-  add("ceres sparse-schur", ceres::SPARSE_SCHUR);
-  add("ceres iterative-schur", ceres::ITERATIVE_SCHUR);
+  add("", ceres::DENSE_QR);
+  add(" dense-schur", ceres::DENSE_SCHUR);
+  add(" sparse-schur", ceres::SPARSE_SCHUR);
+  if (strategy == ceres::LEVENBERG_MARQUARDT) {  // dogleg needs exact steps
+    add(" iterative-schur", ceres::ITERATIVE_SCHUR);
+  }
   return out;
+}
+
+}  // namespace
+
+Family ceres_family() {
+  return family("ceres", ceres::LEVENBERG_MARQUARDT);
+}
+Family ceres_dogleg_family() {
+  return family("ceres-dogleg", ceres::DOGLEG);
 }
 
 }  // namespace kappa::bench

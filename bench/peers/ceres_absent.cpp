@@ -2,13 +2,24 @@
 
 namespace kappa::bench {
 
-Family ceres_family() {
+namespace {
+
+Family absent(const char* name) {
   Family out;
-  out.name = "ceres";
+  out.name = name;
   out.absence =
       "Ceres was not found when kappa-bench was built; install libceres-dev, configure again with "
       "-DKAPPA_CERES=ON and rebuild";
   return out;
+}
+
+}  // namespace
+
+Family ceres_family() {
+  return absent("ceres");
+}
+Family ceres_dogleg_family() {
+  return absent("ceres-dogleg");
 }
 
 }  // namespace kappa::bench

@@ -56,6 +56,14 @@ struct Root {
   ConstVectorRef c;  ///< rows of A long, or empty
 };
 
+/// Which optional forms of a matrix are to be had, without computing them.
+struct Offers {
+  bool diagonal = false;
+  bool dense = false;
+  bool blocks = false;
+  bool root = false;
+};
+
 /// Second-order information at one point. `size` is the problem's tangent dimension.
 ///
 /// A call may fill a cache of the object, so one Linearization is read by one thread at a time.
@@ -68,6 +76,9 @@ class Linearization {
 
   /// out = B v, where B is the given model. The model is one that was requested at the evaluation.
   virtual void product(Model model, ConstVectorRef v, VectorRef out) const = 0;
+
+  /// Which of the forms below this object gives for a model.
+  virtual Offers offers(Model) const { return {}; }
 
   /// out_i = B_ii; false where the problem cannot give the diagonal without the matrix.
   virtual bool diagonal(Model, VectorRef) const { return false; }

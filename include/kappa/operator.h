@@ -44,13 +44,8 @@ class SymmetricOperator {
   virtual SolveKind solve_kind() const { return SolveKind::absent; }
   virtual bool solve_damped(double, ConstVectorRef, ConstVectorRef, VectorRef) const { return false; }
 
-  /// Capabilities in words, without computing them.
-  struct Offers {
-    bool diagonal = false;
-    bool dense = false;
-    bool blocks = false;
-    bool root = false;
-  };
+  /// Which capabilities are there, without computing them.
+  using Offers = kappa::Offers;
   virtual Offers offers() const { return {}; }
 };
 

@@ -169,6 +169,8 @@ class FunctionLinearization final : public Linearization {
     }
   }
 
+  Offers offers(Model) const override { return {.diagonal = offers_matrix(), .dense = offers_matrix()}; }
+
   bool diagonal(Model model, VectorRef out) const override {
     check(model);
     expects(static_cast<Index>(out.size()) == size(), "FunctionLinearization::diagonal: out is not size() long");

@@ -201,9 +201,17 @@ bool ResidualLinearization::dense(Model model, MatrixRef out) const {
   return true;
 }
 
+Offers ResidualLinearization::offers(Model model) const {
+  return {.diagonal = true,
+          .dense = size() <= largest_dense,
+          .blocks = true,
+          .root = model == Model::gauss_newton &&
+                  static_cast<double>(rows_) * static_cast<double>(size()) <= largest_root};
+}
+
 const Root* ResidualLinearization::root(Model model) const {
   const Index n = size();
-  if (model != Model::gauss_newton || static_cast<double>(rows_) * static_cast<double>(n) > largest_root) {
+  if (!offers(model).root) {
     return nullptr;
   }
   check(model);

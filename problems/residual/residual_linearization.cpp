@@ -18,11 +18,9 @@ BlockWeight weigh(const LossValue& loss, double s, double scale) {
   w.outer = scale * loss.first;
   w.exact = 2 * scale * loss.second;
   if (s > 0 && loss.first > 0) {
-    double q = 1 + 2 * s * loss.second / loss.first;
-    // A loss that grows like |r| has q = 0; what rounding leaves of it must not become a direction.
-    if (q < 1e-12) {
-      q = 0;
-    }
+    // Where rho'' < 0 the true radial factor is below 1, for Huber's outliers 0: a Gauss-Newton step sees next
+    // to no curvature there and overshoots. With 1 the model is an upper bound of the loss, which reweights.
+    const double q = std::max(1.0, 1 + 2 * s * loss.second / loss.first);
     w.gauss_newton = w.outer * (q - 1) / s;
     w.keep = std::sqrt(q);
     w.shrink = (1 - w.keep) / s;
@@ -109,6 +107,10 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
   work_.resize(at(rows_));
   gradient_.resize(at(layout_->dimension));
   by_owner_ = chunks_.size() > 1 && entries_ >= owner_entries;
+  plain_dense_ = terms.empty() && !by_owner_ && parts_.size() == 1 && !parts_[0].robust && parts_[0].count > 0 &&
+                 parts_[0].family->slots == 1 && layout_->variable_offset.size() == 2 &&
+                 offset_of(parts_[0], 0, 0) == 0;
+  dense_diagonal_.resize(plain_dense_ ? gradient_.size() : 0);
   scale_ = terms.empty() ? 1.0 : static_cast<double>(problem.blocks.size()) / static_cast<double>(terms.size());
   variables_listed_ = false;
   matrix_listed_ = false;
@@ -132,11 +134,12 @@ bool ResidualLinearization::for_each_run(const Part& part, Index first, Index co
   return true;
 }
 
-double ResidualLinearization::evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults, std::atomic<bool>& suspect) {
+ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults,
+                                                                      std::atomic<bool>& suspect) {
   Part& part = parts_[at(chunk.family)];
   const Family& family = *part.family;
   const Index R = family.residuals;
-  double sum = 0;
+  ChunkSum sum;
   const Index batch = batch_size(family, 1);
   for (Index begun = 0; begun < chunk.count; begun += batch) {
     const Index first = chunk.first + begun;
@@ -180,8 +183,11 @@ double ResidualLinearization::evaluate_chunk(const BlockChunk& chunk, FaultRecor
       for (Index k = 0; k < R; ++k) {
         u[k] = outer * r[k];
       }
+      if (!plain_dense_) {
+        sum.rounding += block_rounding(part, b, u);
+      }
     }
-    sum += batch_sum;
+    sum.value += batch_sum;
     if (!std::isfinite(batch_sum)) {
       for (Index b = first; b < first + evaluated; ++b) {
         const Fault fault = problem_->value_fault(family, part.local_of(b), part.residual(b));
@@ -234,7 +240,15 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
         if (variable[at(e % N)] != 0 && !std::isfinite(J[e])) {
           fault.kind = Fault::Kind::first_derivative;
           fault.residual = e / N;
+          // Beside an infinite entry jets have 0 * inf, which is not a number: blame the infinite one.
+          const double* row = J + fault.residual * N;
           fault.column = e % N;
+          for (Index i = 0; i < N; ++i) {
+            if (variable[at(i)] != 0 && std::isinf(row[i])) {
+              fault.column = i;
+              break;
+            }
+          }
         }
       }
       for (Index i = 0; order_ == Order::second && i < N && !fault.any(); ++i) {
@@ -253,6 +267,25 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
     }
   }
   return first;
+}
+
+double ResidualLinearization::block_rounding(const Part& part, Index b, const double* u) const {
+  const Family& family = *part.family;
+  const double* J = part.jacobian(b);
+  double sum = 0;
+  for (int s = 0; s < family.slots; ++s) {
+    const Index offset = offset_of(part, b, s);
+    for (int k = 0; offset >= 0 && k < family.residuals; ++k) {
+      const double* row = J + k * family.columns + family.column[at(s)];
+      const double* x = x_.data() + offset;
+      double terms = 0;
+      for (int i = 0; i < family.sizes[s]; ++i) {
+        terms += std::fabs(row[i] * x[i]);
+      }
+      sum += std::fabs(u[k]) * terms;
+    }
+  }
+  return sum;
 }
 
 EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem, const Request& request,
@@ -291,7 +324,10 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
     return EvalStatus::interrupted;
   }
   Fault first = faults.first();
-  if (!first.any()) {
+  ChunkSum dense;
+  if (!first.any() && plain_dense_) {
+    compute_dense(dense);
+  } else if (!first.any()) {
     compute_gradient();
   }
   // A derivative that is not finite leaves its trace in the gradient, whatever it is multiplied by.
@@ -303,11 +339,13 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
     fault = problem.describe(first);
     return EvalStatus::outside_domain;
   }
-  double sum = 0;
-  for (const double partial : partial_) {
-    sum += partial;
+  ChunkSum sum = dense;
+  for (const ChunkSum& partial : partial_) {
+    sum.value += partial.value;
+    sum.rounding += partial.rounding;
   }
-  value_ = 0.5 * scale_ * sum;
+  value_ = 0.5 * scale_ * sum.value;
+  value_rounding_ = epsilon * sum.rounding;
   if (!std::isfinite(value_) || !all_finite(gradient_)) {
     fault = "the sum over the residual blocks, or its gradient, overflows";
     return EvalStatus::outside_domain;
@@ -410,6 +448,57 @@ auto transposed_with(const double* u) {
 
 }  // namespace
 
+namespace {
+
+/// A = J by columns, g = J'r, d = the diagonal of J'J; returns sum_k |r_k| sum_j |J_kj x_j|. J is m x N by rows.
+/// N = 0: any number of columns.
+template <int N>
+double dense_pass(Index m, Index columns, const double* J, const double* r, const double* x, double* A, double* g,
+                  double* d) {
+  const Index n = N > 0 ? N : columns;
+  std::fill(g, g + n, 0.0);
+  std::fill(d, d + n, 0.0);
+  double rounding = 0;
+  for (Index k = 0; k < m; ++k) {
+    const double* row = J + k * n;
+    const double rk = r[k];
+    double terms = 0;
+    for (Index j = 0; j < n; ++j) {
+      const double entry = row[j];
+      A[k + j * m] = entry;
+      g[j] += rk * entry;
+      d[j] += entry * entry;
+      terms += std::fabs(entry * x[j]);
+    }
+    rounding += std::fabs(rk) * terms;
+  }
+  return rounding;
+}
+
+using DensePass = double (*)(Index, Index, const double*, const double*, const double*, double*, double*, double*);
+constexpr std::array<DensePass, 13> dense_passes = {
+    dense_pass<0>, dense_pass<1>, dense_pass<2>, dense_pass<3>,  dense_pass<4>,  dense_pass<5>, dense_pass<6>,
+    dense_pass<7>, dense_pass<8>, dense_pass<9>, dense_pass<10>, dense_pass<11>, dense_pass<12>};
+
+}  // namespace
+
+void ResidualLinearization::compute_dense(ChunkSum& sum) {
+  const Part& part = parts_[0];
+  const Index n = size();
+  if (!root_shaped_) {
+    root_matrix_.resize(at(rows_ * n));
+    root_right_side_.resize(at(rows_));
+    root_shaped_ = true;
+  }
+  const DensePass pass = dense_passes[n < static_cast<Index>(dense_passes.size()) ? at(n) : 0];
+  sum.rounding = pass(rows_, n, part.J.data(), part.r.data(), x_.data(), root_matrix_.data(), gradient_.data(),
+                      dense_diagonal_.data());
+  std::copy(part.r.begin(), part.r.end(), root_right_side_.begin());
+  root_.A = {root_matrix_.data(), rows_, n, rows_};
+  root_.c = root_right_side_;
+  root_filled_ = true;
+}
+
 void ResidualLinearization::compute_gradient() { sum_by_variable(gradient_, transposed_with(work_.data())); }
 
 void ResidualLinearization::block_product(const Part& part, Index b, ConstVectorRef v, double* t) const {
@@ -496,6 +585,10 @@ void ResidualLinearization::product(Model model, ConstVectorRef v, VectorRef out
 bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
   check(model);
   expects(static_cast<Index>(out.size()) == size(), "ResidualLinearization::diagonal: out is not size() long");
+  if (plain_dense_ && model == Model::gauss_newton) {
+    std::copy(dense_diagonal_.begin(), dense_diagonal_.end(), out.begin());
+    return true;
+  }
   sum_by_variable(out, [&](const Part& part, Index b, int slot, double* to) {
     const Family& family = *part.family;
     const BlockWeight w = weight_of(part, b);

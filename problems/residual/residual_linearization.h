@@ -3,12 +3,11 @@
 //
 //   the gradient       rho' J'r
 //   exact              rho' (J'J + S) + 2 rho'' J'r r'J
-//   gauss_newton       rho' J' (I + (q - 1) r r'/s) J,      q = max(0, 1 + 2 s rho''/rho')
+//   gauss_newton       rho' J' (I + (q - 1) r r'/s) J,      q = max(1, 1 + 2 s rho''/rho')
 //   the root A         sqrt(rho') (I - (1 - sqrt q) r r'/s) J,  with A'A = gauss_newton
 //   its right side c   sqrt(rho') / sqrt(q) r,                  with A'c = the gradient
 //
-// each times sigma (the root times its square root). An outlier with q = 0 has no c, so then there is no c at
-// all. jacobian_product and its transpose are those of A; second_directional is A' times the second
+// each times sigma (the root times its square root). jacobian_product and its transpose are those of A; second_directional is A' times the second
 // directional derivative of the residuals under the same correction.
 //
 // Memory: r and J, S where exact is asked for, and a list entry of 8 bytes for each block and slot. A dense
@@ -77,6 +76,8 @@ class ResidualLinearization final : public Linearization {
                       std::string& fault);
 
   double value() const { return value_; }
+  /// First-order estimate of the rounding error of the value: eps sum_k |u_k| sum_j |J_kj x_j|, u = rho' r.
+  double value_rounding() const { return value_rounding_; }
   ConstVectorRef gradient() const { return gradient_; }
   ModelSet models() const {
     return order_ == Order::second ? ModelSet{Model::gauss_newton, Model::exact} : ModelSet{Model::gauss_newton};
@@ -84,6 +85,7 @@ class ResidualLinearization final : public Linearization {
 
   Index size() const override { return static_cast<Index>(gradient_.size()); }
   void product(Model model, ConstVectorRef v, VectorRef out) const override;
+  Offers offers(Model model) const override;
   bool diagonal(Model model, VectorRef out) const override;
   bool dense(Model model, MatrixRef out) const override;
   const BlockMatrix* blocks(Model model) const override;
@@ -101,11 +103,17 @@ class ResidualLinearization final : public Linearization {
   void list_by_variable() const;
   void list_by_matrix_block(BlockStructure& structure) const;
 
-  /// The chunk's sum of losses.
-  double evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults, std::atomic<bool>& suspect);
+  struct ChunkSum {
+    double value = 0;     ///< of the losses
+    double rounding = 0;  ///< of |u_k| |J_kj x_j|, u the weighted residuals
+  };
+  double block_rounding(const Part& part, Index b, const double* u) const;
+  ChunkSum evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults, std::atomic<bool>& suspect);
   /// The first derivative that is not finite in residual blocks below `below`.
   Fault derivative_fault(Index below) const;
   void compute_gradient();
+  /// Gradient, diagonal, root and rounding of a plain dense problem, in one pass over the Jacobian.
+  void compute_dense(ChunkSum& sum);
 
   BlockWeight weight_of(const Part& part, Index b) const {
     BlockWeight w;
@@ -169,10 +177,14 @@ class ResidualLinearization final : public Linearization {
   std::vector<Sampled> sampled_;  ///< the same in ascending order, with their rows
   std::vector<Part> parts_;
   std::vector<BlockChunk> chunks_;  ///< by part, not by family
-  std::vector<double> partial_;
+  std::vector<ChunkSum> partial_;
   Index rows_ = 0;
   double entries_ = 0;   ///< of the Jacobian's blocks
   bool by_owner_ = false;  ///< sums in parallel rather than block after block
+  /// One family of one slot on the only variable block, no losses, no sample, small: its Jacobian is a dense
+  /// matrix as it stands, and latency is what counts.
+  bool plain_dense_ = false;
+  std::vector<double> dense_diagonal_;
 
   bool filled_ = false;
   Order order_ = Order::first;
@@ -181,6 +193,7 @@ class ResidualLinearization final : public Linearization {
   bool root_has_right_side_ = true;
   std::vector<double> x_;
   double value_ = 0;
+  double value_rounding_ = 0;
   std::vector<double> gradient_;
 
   // Caches: computed when first asked for, for this structure or for this point.

@@ -433,6 +433,7 @@ EvalStatus ResidualProblem::evaluate(const Request& request, Evaluation& evaluat
   evaluation.have = evaluation.have | Want::value | Want::gradient;
   if (linearize) {
     evaluation.have = evaluation.have | Want::linearization;
+    evaluation.value_rounding = linearization->value_rounding();
     evaluation.models = linearization->models();
   }
   return EvalStatus::ok;

@@ -2,12 +2,6 @@
 
 namespace kappa::detail {
 
-namespace {
-
-constexpr Index dense_question_limit = 2048;
-
-}  // namespace
-
 const Linearization* linearization_with(const Evaluation& evaluation, Model model) {
   const bool there = includes(evaluation.have, Want::linearization) && evaluation.models.contains(model);
   return there ? evaluation.linearization.get() : nullptr;
@@ -38,25 +32,12 @@ const Root* LinearizationOperator::root() const {
   return passes(Capability::root) ? linearization().root(model_) : nullptr;
 }
 
-bool LinearizationOperator::gives_diagonal() const {
-  answer_.resize(static_cast<std::size_t>(size()));
-  return diagonal(answer_);
-}
-
-bool LinearizationOperator::gives_dense() const {
-  const Index n = size();
-  if (!passes(Capability::dense) || n > dense_question_limit) {
-    return false;
-  }
-  answer_.resize(static_cast<std::size_t>(n * n));
-  return dense({answer_.data(), n, n, n});
-}
-
-SymmetricOperator::Offers LinearizationOperator::offers() const {
-  if (!offers_) {
-    offers_ = Offers{gives_diagonal(), gives_dense(), blocks() != nullptr, root() != nullptr};
-  }
-  return *offers_;
+Offers LinearizationOperator::offers() const {
+  const Offers given = linearization().offers(model_);
+  return {.diagonal = given.diagonal && passes(Capability::diagonal),
+          .dense = given.dense && passes(Capability::dense),
+          .blocks = given.blocks && passes(Capability::blocks),
+          .root = given.root && passes(Capability::root)};
 }
 
 Curvature::Status LinearizationCurvature::refresh(const Evaluation& now, const Evaluation*, ConstVectorRef) {

@@ -10,8 +10,6 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
-#include <vector>
 
 #include "kappa/curvature.h"
 #include "kappa/operator.h"
@@ -48,7 +46,6 @@ class LinearizationOperator final : public SymmetricOperator {
   /// A new solve begins.
   void start() {
     linearization_ = nullptr;
-    offers_.reset();
     products_ = 0;
   }
   /// Takes the linearization to read from; it outlives the use of this operator.
@@ -65,9 +62,7 @@ class LinearizationOperator final : public SymmetricOperator {
     return passes(Capability::root) && linearization().second_directional(v, out);
   }
 
-  /// A linearization does not say what it offers, so it is asked once a solve, because what one problem
-  /// offers does not change meanwhile. A dense matrix is asked for up to 2048 variables (32 MB); above, it is
-  /// not offered, though dense() still passes it on.
+  /// What both the linearization offers and this operator passes on.
   Offers offers() const override;
 
   /// Calls of multiply in this solve.
@@ -79,15 +74,11 @@ class LinearizationOperator final : public SymmetricOperator {
             "LinearizationOperator: refresh the curvature before using its operator");
     return *linearization_;
   }
-  bool gives_diagonal() const;
-  bool gives_dense() const;
   bool passes(Capability c) const { return capabilities_.contains(c); }
 
   Model model_;
   CapabilitySet capabilities_;
   const Linearization* linearization_ = nullptr;
-  mutable std::optional<Offers> offers_;
-  mutable std::vector<double> answer_;  // where the linearization writes while it is asked what it offers
   mutable Index products_ = 0;
 };
 

@@ -39,6 +39,15 @@ void DampedLeastSquares::factor(const Root& root, ConstVectorRef gradient, doubl
   }
 }
 
+bool DampedLeastSquares::finite() const {
+  for (Index k = 0; k < size(); ++k) {
+    if (!std::isfinite(largest(qr_.row(k) + k, size() - k))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// s_ and y_ become the triangle and the right-hand side of the damped problem.
 void DampedLeastSquares::eliminate_damping(double lambda, ConstVectorRef weights) {
   const Index n = size();

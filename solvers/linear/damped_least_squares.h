@@ -40,6 +40,8 @@ class DampedLeastSquares {
 
   /// |A d|^2 of the last solution.
   double fit() const { return fit_; }
+  /// Whether the factor of A is finite.
+  bool finite() const;
   /// The rank of the damped matrix of the last solve.
   Index rank() const { return rank_; }
   Index size() const { return qr_.cols(); }

@@ -62,12 +62,10 @@ class DampedQr final : public StepSolver {
     if (root == nullptr || !detail::all_finite(subproblem.gradient) || !detail::all_finite(root->c)) {
       return StepStatus::failed;
     }
-    for (Index j = 0; j < root->A.cols; ++j) {
-      if (!std::isfinite(detail::largest(root->A.column(j), root->A.rows))) {
-        return StepStatus::failed;
-      }
-    }
     least_squares_.factor(*root, subproblem.gradient, options_.rank_tolerance);
+    if (!least_squares_.finite()) {  // an entry of A that is not finite leaves its trace in the factor
+      return StepStatus::failed;
+    }
     ++factorizations_;
     ready_ = true;
     return StepStatus::ok;

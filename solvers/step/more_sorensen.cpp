@@ -11,8 +11,7 @@
 // Variables are scaled by sqrt(w_i), then B and g each by a power of two, so that nothing depends on units.
 // A Newton step inside the radius is taken after one Cholesky factorization. Otherwise
 // - up to eigen_limit variables: one eigenvalue decomposition for all radii of a point; then the secular
-// equation
-//   1 / |d(lambda)| = 1 / radius is solved in O(n) per iteration by Newton's method for
+//   equation 1 / |d(lambda)| = 1 / radius is solved in O(n) per iteration by Newton's method for
 //   mu = lambda + lambda_min, from the side where it converges monotonically. All denominators are sums of
 //   nonnegative numbers, so the nearly hard case needs no tolerance; in the hard case itself an eigenvector
 //   fills the step up to the radius.

@@ -67,6 +67,13 @@ class SyntheticLinearization final : public Linearization {
     Eigen::Map<Eigen::VectorXd>(out.data(), size()).noalias() =
         matrix(model) * Eigen::Map<const Eigen::VectorXd>(v.data(), size());
   }
+  Offers offers(Model model) const override {
+    const auto yes = SyntheticOffers::Offer::yes;
+    return {.diagonal = offers_.diagonal == yes,
+            .dense = offers_.dense == yes,
+            .blocks = offers_.blocks == yes,
+            .root = offers_.root == yes && model != Model::exact};
+  }
   bool diagonal(Model model, VectorRef out) const override {
     if (offers_.diagonal == SyntheticOffers::Offer::yes) {
       Eigen::Map<Eigen::VectorXd>(out.data(), size()) = matrix(model).diagonal();
