@@ -14,7 +14,9 @@
 namespace kappa {
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
 
 /// y += B v for a dense block.
 void add_product(ConstMatrixRef B, const double* v, double* y) {
@@ -51,7 +53,8 @@ void multiply_rows(const BlockMatrix& B, Index first, Index last, const double* 
       ++k;
     } else {
       const auto begin = s.column.begin() + k + 1;
-      k = std::lower_bound(begin, s.column.begin() + end, static_cast<std::int32_t>(first)) - s.column.begin();
+      k = std::lower_bound(begin, s.column.begin() + end, static_cast<std::int32_t>(first)) -
+          s.column.begin();
     }
     for (; k < end; ++k) {
       const Index j = s.column[at(k)];

@@ -6,7 +6,8 @@
 namespace kappa {
 
 void Problem::retract(ConstVectorRef x, ConstVectorRef step, VectorRef out) const {
-  expects(x.size() == step.size() && x.size() == out.size(), "Problem::retract: x, step and out differ in length");
+  expects(x.size() == step.size() && x.size() == out.size(),
+          "Problem::retract: x, step and out differ in length");
   for (std::size_t i = 0; i < x.size(); ++i) {
     out[i] = x[i] + step[i];
   }
@@ -24,6 +25,8 @@ void Problem::transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v,
   std::copy(v.begin(), v.end(), out.begin());
 }
 
-std::string Problem::variable_name(Index i) const { return "x[" + std::to_string(i) + "]"; }
+std::string Problem::variable_name(Index i) const {
+  return "x[" + std::to_string(i) + "]";
+}
 
 }  // namespace kappa

@@ -3,9 +3,9 @@
 //   A D P = Q R,  D scales the columns to length 1        (Householder QR with column pivoting)
 //   (A'A)^-1 = D P R^-1 R^-T P' D
 //
-// Where R has rank k < n, the null space N of A follows from R = [R11 R12], and the same formula with R11^-1 in
-// the place of R^-1 gives a generalised inverse C; its pseudo-inverse is (I - N N') C (I - N N'). The relative
-// error is about eps times the condition number of the scaled A, not its square.
+// Where R has rank k < n, the null space N of A follows from R = [R11 R12], and the same formula with R11^-1
+// in the place of R^-1 gives a generalised inverse C; its pseudo-inverse is (I - N N') C (I - N N'). The
+// relative error is about eps times the condition number of the scaled A, not its square.
 //
 // Cost: 2 m n^2 flops and m n numbers.
 //
@@ -86,27 +86,24 @@ Covariance covariance(const ResidualProblem& problem, ConstVectorRef x, double v
 
   // Rows of G belong to the variables: pinv-like G G' = D P R11^-1 R11^-T P' D.
   Eigen::MatrixXd G = Eigen::MatrixXd::Zero(n, rank);
-  Eigen::MatrixXd N(n, n - rank);
+  const auto R11 = qr.matrixQR().topLeftCorner(rank, rank).triangularView<Eigen::Upper>();
   if (rank > 0) {
-    const auto R11 = qr.matrixQR().topLeftCorner(rank, rank).triangularView<Eigen::Upper>();
     G.topRows(rank) = R11.solve(Eigen::MatrixXd::Identity(rank, rank));
-    N.topRows(rank) = -R11.solve(qr.matrixQR().topRightCorner(rank, n - rank));
-  }
-  N.bottomRows(n - rank).setIdentity();
-  if (rank > 0) {
-    G = qr.colsPermutation() * G;
-    N = qr.colsPermutation() * N;
+    G = D.asDiagonal() * (qr.colsPermutation() * G);
   }
   if (rank < n) {
+    Eigen::MatrixXd N = Eigen::MatrixXd::Zero(n, n - rank);
+    if (rank > 0) {
+      N.topRows(rank) = -R11.solve(qr.matrixQR().topRightCorner(rank, n - rank));
+    }
+    N.bottomRows(n - rank).setIdentity();
+    N = qr.colsPermutation() * N;
     for (Index i = 0; i < n; ++i) {
       // In scaled variables, where all have one unit.
       if ((N.row(i).array() / N.colwise().norm().array()).abs().maxCoeff() > 1e-6) {
         out.undetermined.push_back(problem.variable_name(i));
       }
     }
-  }
-  G = D.asDiagonal() * G;
-  if (rank < n) {
     N = D.asDiagonal() * N;
     const Eigen::MatrixXd basis =
         Eigen::HouseholderQR<Eigen::MatrixXd>(N).householderQ() * Eigen::MatrixXd::Identity(n, n - rank);

@@ -1,14 +1,16 @@
 // check_derivatives: what a problem says its derivatives are, against finite differences.
 //
-// Central differences D(h) at h = 0.1 max(1, |x|) 2^-i are extrapolated to h = 0 in windows of ten steps, and the
-// window with the smallest error estimate wins: large steps suit smooth functions, small ones those with a
-// scale of their own. Cost: about 20 to 56 evaluations for each variable and column of blocks.
+// Central differences D(h) at h = 0.1 max(1, |x|) 2^-i are extrapolated to h = 0 in windows of ten steps:
+// large steps suit smooth functions, small ones those with a scale of their own, and variables that are tiny.
+// The error estimate of an extrapolation is Ridders', but at least the rounding of the smallest step in it;
+// the window with the smallest relative error wins. Cost: 32 to about 100 evaluations for each variable.
 //
 // Up to 500 variables the gradient and the Hessian are compared entry by entry; beyond, along ten random
 // directions. A Jacobian is always compared entry by entry, block by block. A Hessian that is itself made of
 // differences of what has been compared is left out.
 //
-// Reference: Ridders: Accurate computation of F'(x) and F'(x)F''(x). Advances in Engineering Software 4 (1982).
+// Reference: Ridders: Accurate computation of F'(x) and F'(x)F''(x). Advances in Engineering Software 4
+// (1982).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -24,7 +26,7 @@ namespace {
 
 using detail::at;
 
-constexpr int levels = 28;
+constexpr int levels = 64;
 constexpr int window = 10;
 constexpr Index entry_by_entry = 500;
 constexpr Index random_directions = 10;
@@ -32,58 +34,74 @@ constexpr Index random_directions = 10;
 struct Difference {
   double value = 0;
   double error = infinity;
+
+  bool reliable() const { return error <= 1e-2 * std::fabs(value); }
+  /// Flat stretches far away agree with themselves about a derivative of nothing, hence the relative error;
+  /// which says nothing of a derivative that is zero.
+  bool better_than(const Difference& other) const {
+    if (reliable() && other.reliable()) {
+      return error * std::fabs(other.value) < other.error * std::fabs(value);
+    }
+    return reliable() != other.reliable() ? reliable() : error < other.error;
+  }
 };
 
-/// D(h 2^-first), D(h 2^-first-1), ... extrapolated; D at steps with a function value that is not finite are NaN.
-Difference extrapolated(const std::array<double, levels>& D, int first) {
-  Difference best;
-  std::array<std::array<double, window>, window> table;
-  for (int i = 0; i < window && first + i < levels; ++i) {
-    auto& row = table[at(i)];
-    row[0] = D[at(first + i)];
-    double power = 4;
-    for (int j = 1; j <= i; ++j, power *= 4) {
-      const double left = row[at(j - 1)];
-      const double above = table[at(i - 1)][at(j - 1)];
-      row[at(j)] = left + (left - above) / (power - 1);
-      const double error = std::fmax(std::fabs(row[at(j)] - left), std::fabs(row[at(j)] - above));
-      if (error < best.error) {
-        best = {row[at(j)], error};
+/// Central differences of one output at falling steps, and what rounding may make of each.
+struct Quotients {
+  std::array<double, levels> value;
+  std::array<double, levels> rounding;
+
+  /// A window from `first` on, extrapolated. Steps to outside the domain are NaN and lose every comparison.
+  Difference extrapolated(int first) const {
+    Difference best;
+    std::array<std::array<double, window>, window> table;
+    for (int i = 0; i < window; ++i) {
+      auto& row = table[at(i)];
+      row[0] = value[at(first + i)];
+      double power = 4;
+      for (int j = 1; j <= i; ++j, power *= 4) {
+        const double left = row[at(j - 1)];
+        const double above = table[at(i - 1)][at(j - 1)];
+        row[at(j)] = left + (left - above) / (power - 1);
+        const double spread = std::fmax(std::fabs(row[at(j)] - left), std::fabs(row[at(j)] - above));
+        const Difference candidate{row[at(j)], std::fmax(spread, rounding[at(first + i)])};
+        if (std::isfinite(spread) && candidate.better_than(best)) {
+          best = candidate;
+        }
       }
     }
+    return best;
   }
-  return best;
-}
+};
 
-/// Derivatives at 0 of a function of one variable with several outputs.
+/// Derivatives along one variable of a function with several outputs.
 class Differences {
  public:
-  /// function(t, out) returns false outside the domain. `scale` is a large step.
+  /// function(t, out) is the function where the variable is x + t; it returns false outside the domain.
   template <class Function>
-  std::span<const Difference> operator()(std::size_t outputs, double scale, const Function& function) {
+  std::span<const Difference> operator()(std::size_t outputs, double x, const Function& function) {
     best_.assign(outputs, {});
     quotients_.resize(outputs);
     above_.resize(outputs);
     below_.resize(outputs);
+    const double size = std::fabs(x);
     int evaluated = 0;
-    double h = scale;
+    double h = 0.1 * std::fmax(1.0, size);
     for (int first = 0; first + window <= levels; first += window - 4) {
       for (; evaluated < first + window; ++evaluated, h /= 2) {
-        const bool inside = function(h, VectorRef(above_)) && function(-h, VectorRef(below_));
-        for (std::size_t k = 0; k < outputs; ++k) {
-          quotients_[k][at(evaluated)] = inside ? (above_[k] - below_[k]) / (2 * h) : std::nan("");
-        }
+        difference(evaluated, h, size, function);
       }
       bool settled = true;
       for (std::size_t k = 0; k < outputs; ++k) {
-        const Difference candidate = extrapolated(quotients_[k], first);
-        if (candidate.error < best_[k].error) {
+        const Difference candidate = quotients_[k].extrapolated(first);
+        if (candidate.better_than(best_[k])) {
           best_[k] = candidate;
         }
         settled = settled && best_[k].error <= 1e-10 * std::fmax(1.0, std::fabs(best_[k].value));
       }
-      // One more window than agrees: a function that is flat far away agrees with itself there.
-      if (settled && first > 0) {
+      const bool fine = h < 1e-4 * std::fmax(1.0, size) && (size == 0 || h < 1e-2 * size);
+      const bool finest = h < 1e-9 * std::fmax(1.0, size) && (size == 0 || h < 1e-4 * size);
+      if (finest || (fine && settled)) {
         break;
       }
     }
@@ -91,8 +109,19 @@ class Differences {
   }
 
  private:
+  template <class Function>
+  void difference(int level, double h, double size, const Function& function) {
+    const bool inside = function(h, VectorRef(above_)) && function(-h, VectorRef(below_));
+    for (std::size_t k = 0; k < quotients_.size(); ++k) {
+      const double quotient = inside ? (above_[k] - below_[k]) / (2 * h) : std::nan("");
+      const double largest = std::fmax(std::fabs(above_[k]), std::fabs(below_[k]));
+      quotients_[k].value[at(level)] = quotient;
+      quotients_[k].rounding[at(level)] = epsilon * (largest + std::fabs(quotient) * size) / h;
+    }
+  }
+
   std::vector<Difference> best_;
-  std::vector<std::array<double, levels>> quotients_;
+  std::vector<Quotients> quotients_;
   std::vector<double> above_, below_;
 };
 
@@ -124,8 +153,6 @@ class Comparison {
   DerivativeCheck check_;
 };
 
-double large_step(double x) { return 0.1 * std::fmax(1.0, std::fabs(x)); }
-
 /// Each block's Jacobian, entry by entry.
 void compare_jacobians(const ResidualProblem& problem, ConstVectorRef x, Comparison& comparison) {
   const ResidualProblem::Impl& impl = problem.impl();
@@ -141,7 +168,8 @@ void compare_jacobians(const ResidualProblem& problem, ConstVectorRef x, Compari
     impl.point_at(
         layout, family, 1, [b](Index) { return b; }, x.data(), pointers.data());
     if (family.terms->jacobians({b, 1, pointers.data()}, r.data(), J.data()) >= 0) {
-      throw Error("check_derivatives: " + impl.name(ResidualBlock{global}) + " cannot be evaluated at this x");
+      throw Error("check_derivatives: " + impl.name(ResidualBlock{global}) +
+                  " cannot be evaluated at this x");
     }
     for (int s = 0; s < family.slots; ++s) {
       const ParameterBlock parameter{family.blocks_of(b)[s]};
@@ -152,7 +180,7 @@ void compare_jacobians(const ResidualProblem& problem, ConstVectorRef x, Compari
       std::vector<double> moved(own, own + family.sizes[s]);
       pointers[at(s)] = moved.data();
       for (int i = 0; i < family.sizes[s]; ++i) {
-        const auto along = differences(r.size(), large_step(own[i]), [&](double t, VectorRef out) {
+        const auto along = differences(r.size(), own[i], [&](double t, VectorRef out) {
           moved[at(i)] = own[i] + t;
           const bool inside = family.terms->values({b, 1, pointers.data()}, out.data()) < 0;
           moved[at(i)] = own[i];
@@ -160,8 +188,8 @@ void compare_jacobians(const ResidualProblem& problem, ConstVectorRef x, Compari
         });
         for (int k = 0; k < family.residuals; ++k) {
           comparison.compare(J[at(k * family.columns + family.column[at(s)] + i)], along[at(k)], [&] {
-            return impl.name(ResidualBlock{global}) + ", residual " + std::to_string(k) + ", parameter block '" +
-                   impl.name(parameter) + "', entry " + std::to_string(i);
+            return impl.name(ResidualBlock{global}) + ", residual " + std::to_string(k) +
+                   ", parameter block '" + impl.name(parameter) + "', entry " + std::to_string(i);
           });
         }
       }
@@ -192,10 +220,6 @@ struct Directions {
   }
 };
 
-double step_scale(const Directions& directions, Index i, ConstVectorRef x, bool same_coordinates) {
-  return directions.entries() && same_coordinates ? large_step(x[at(i)]) : 0.1;
-}
-
 }  // namespace
 
 std::string DerivativeCheck::text() const {
@@ -205,8 +229,8 @@ std::string DerivativeCheck::text() const {
   for (std::size_t i = 0; i < shown; ++i) {
     const DerivativeMismatch& m = mismatches[i];
     std::array<char, 160> numbers;
-    std::snprintf(numbers.data(), numbers.size(), ": given %.10g, difference %.10g +- %.1e\n", m.given, m.difference,
-                  m.difference_error);
+    std::snprintf(numbers.data(), numbers.size(), ": given %.10g, difference %.10g +- %.1e\n", m.given,
+                  m.difference, m.difference_error);
     out += "  " + m.where + numbers.data();
   }
   if (shown < mismatches.size()) {
@@ -216,7 +240,8 @@ std::string DerivativeCheck::text() const {
 }
 
 DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, double tolerance) {
-  expects(static_cast<Index>(x.size()) == problem.dimension(), "check_derivatives: x is not dimension() long");
+  expects(static_cast<Index>(x.size()) == problem.dimension(),
+          "check_derivatives: x is not dimension() long");
   Comparison comparison(tolerance);
   const auto* residual_problem = dynamic_cast<const ResidualProblem*>(&problem);
   if (residual_problem != nullptr) {
@@ -234,7 +259,8 @@ DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, doub
   Evaluation at_x;
   at_x.reset(x, 0);
   Request request;
-  request.want = own_hessian ? Want::value | Want::gradient | Want::linearization : Want::value | Want::gradient;
+  request.want =
+      own_hessian ? Want::value | Want::gradient | Want::linearization : Want::value | Want::gradient;
   request.models = own_hessian ? ModelSet{Model::exact} : ModelSet{};
   if (problem.evaluate(request, at_x) != EvalStatus::ok) {
     throw Error("check_derivatives: the problem cannot be evaluated at this x: " + at_x.fault);
@@ -264,9 +290,9 @@ DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, doub
   Differences differences;
   for (Index i = 0; i < directions.count(); ++i) {
     directions.direction(i, v);
-    const double scale = step_scale(directions, i, x, same_coordinates);
+    const double centre = directions.entries() && same_coordinates ? x[at(i)] : 0.0;
     if (own_gradient) {
-      const auto along = differences(1, scale, [&](double t, VectorRef out) {
+      const auto along = differences(1, centre, [&](double t, VectorRef out) {
         const bool inside = evaluate(t, Want::value);
         out[0] = trial.value;
         return inside;
@@ -281,7 +307,7 @@ DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, doub
     if (!own_hessian || !same_coordinates) {
       continue;
     }
-    const auto along = differences(at(n), scale, [&](double t, VectorRef out) {
+    const auto along = differences(at(n), centre, [&](double t, VectorRef out) {
       const bool inside = evaluate(t, Want::gradient);
       if (inside) {
         std::copy(trial.gradient.begin(), trial.gradient.end(), out.begin());

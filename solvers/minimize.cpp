@@ -13,12 +13,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
 
 #include "kappa/random.h"
 #include "kappa/registry.h"
 #include "solvers/parts.h"
+#include "solvers/text.h"
 #include "solvers/workspace.h"
 
 namespace kappa {
@@ -27,6 +26,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using detail::Choice;
+using detail::print_to;
 
 double largest_entry(ConstVectorRef v) {
   double out = 0;
@@ -47,22 +47,12 @@ bool all_finite(ConstVectorRef v) {
   return true;
 }
 
-/// Keeps the string's memory.
-[[gnu::format(printf, 2, 3)]] void print_to(std::string& out, const char* format, ...) {
-  char text[512];
-  va_list arguments;
-  va_start(arguments, format);
-  const int length = std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  out.assign(text, static_cast<std::size_t>(std::clamp(length, 0, static_cast<int>(sizeof text) - 1)));
-}
-
 /// Makes a part unless the workspace has one made from the same Spec.
 template <class Part, class Make>
-void make_part(Made<Part>& made, const Spec& spec, const Make& make) {
-  if (made.part == nullptr || !(made.spec == spec)) {
-    made.part = make(spec.options);
-    made.spec = spec;
+void make_part(Made<Part>& made, std::string_view name, const Options& options, const Make& make) {
+  if (made.part == nullptr || made.spec.name != name || made.spec.options != options) {
+    made.part = make(options);
+    made.spec = Spec(std::string(name), options);
   }
 }
 
@@ -125,14 +115,15 @@ class Solve {
   double best_value_ = infinity;
   double best_gradient_norm_ = infinity;
   double last_predicted_ = 0;
+  double free_predicted_ = infinity;  ///< of the last step that the control did not shorten
   double last_rounding_ = 0;
   double last_step_norm_ = 0;
   Index stalled_ = 0;
   std::size_t notes_ = 0;
   Index trial_evaluations_ = 0;
   bool kept_ = false;
-  bool step_too_short_ = false;
-  bool expects_acceptance_ = false;
+  Index blame_ = -1;
+  bool expects_acceptance_ = true;
 };
 
 void Solve::note(const char* text) {
@@ -203,7 +194,9 @@ EvalStatus Solve::complete(Evaluation& at) {
 /// once: residuals and derivatives share their transcendental functions.
 Want Solve::trial_wants() const {
   constexpr Index few = 32;
-  if (needs_ == TrialNeeds::value && expects_acceptance_ && problem_.dimension() <= few && !history_) {
+  const bool buffer = result_.iterations == 0 || w_.trial.linearization != nullptr;
+  if (needs_ == TrialNeeds::value && expects_acceptance_ && buffer && problem_.dimension() <= few &&
+      !history_) {
     return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
   }
   return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
@@ -243,11 +236,23 @@ void Solve::set_up(ConstVectorRef x0) {
     throw Error("the problem has bounds on its variables, and optimizer '" + method_.optimizer +
                 "' would ignore them; remove the bounds or transform the variables");
   }
-  if (sampled() && problem_.terms() < 2) {
-    throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
-  }
   const std::vector<double>::size_type n = x0.size();
   Result& r = result_;
+  // Room for the sentences of the result, so that nothing is allocated when it is written.
+  constexpr std::size_t sentences = 8;
+  constexpr std::size_t length = 320;
+  r.reason.reserve(length);
+  w_.sentence.reserve(length);
+  w_.spare_notes.reserve(sentences);
+  r.notes.reserve(sentences);
+  while (r.notes.size() < sentences) {
+    if (w_.spare_notes.empty()) {
+      r.notes.emplace_back().reserve(length);
+    } else {
+      r.notes.push_back(std::move(w_.spare_notes.back()));
+      w_.spare_notes.pop_back();
+    }
+  }
   r.x.assign(x0.begin(), x0.end());
   r.value = r.initial_value = r.gradient_norm = std::nan("");
   r.iterations = r.trials = r.factorizations = 0;
@@ -259,23 +264,26 @@ void Solve::set_up(ConstVectorRef x0) {
 
   const AcceptancePart& acceptance = registry().acceptance(method_.acceptance.name);
   const Choice curvature = detail::choose_curvature(method_, problem_);
-  make_part(w_.acceptance, method_.acceptance, acceptance.make);
-  make_part(w_.curvature, curvature.spec, registry().curvature(curvature.spec.name).make);
+  make_part(w_.acceptance, method_.acceptance.name, method_.acceptance.options, acceptance.make);
+  make_part(w_.curvature, curvature.name, *curvature.options, registry().curvature(curvature.name).make);
   needs_ = w_.acceptance->needs();
   const CurvatureNeeds needs = w_.curvature->needs();
-  detail::require_models(problem_, curvature.spec, needs);
+  detail::require_models(problem_, curvature.name, needs);
   models_ = needs.models;
   history_ = needs.history == CurvatureNeeds::History::previous_evaluation;
   if (method_.step.name != "auto") {
-    detail::require_same_control(method_.step, registry().step(method_.step.name).control, method_.acceptance,
-                                 acceptance.control);
+    detail::require_same_control(method_.step.name, registry().step(method_.step.name).control,
+                                 method_.acceptance.name, acceptance.control);
   }
   if (sampled() && !schedule()) {
     throw Error(
         "acceptance '" + method_.acceptance.name +
         "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
   }
-  r.curvature = curvature.spec.name;
+  if (sampled() && problem_.terms() < 2) {
+    throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
+  }
+  r.curvature = curvature.name;
   note(curvature.why);
 
   interrupt_.stop = stopping_.stop;
@@ -292,15 +300,15 @@ void Solve::set_up(ConstVectorRef x0) {
 void Solve::settle_step_solver() {
   const SymmetricOperator& B = w_.curvature->at_point();
   const Choice choice = detail::choose_step(method_, B, w_.acceptance->control(), needs_);
-  const StepPart& part = registry().step(choice.spec.name);
-  detail::require_same_control(choice.spec, part.control, method_.acceptance, w_.acceptance->control());
-  make_part(w_.step_solver, choice.spec, part.make);
+  const StepPart& part = registry().step(choice.name);
+  detail::require_same_control(choice.name, part.control, method_.acceptance.name, w_.acceptance->control());
+  make_part(w_.step_solver, choice.name, *choice.options, part.make);
   if (const std::optional<std::string> why = w_.step_solver->unfit(B)) {
-    throw Error("step '" + choice.spec.name + "' cannot work with curvature '" + w_.curvature.spec.name +
-                "': " + *why);
+    throw Error("step '" + std::string(choice.name) + "' cannot work with curvature '" +
+                w_.curvature.spec.name + "': " + *why);
   }
   w_.step_solver->start();
-  result_.step = choice.spec.name;
+  result_.step = choice.name;
   note(choice.why);
 }
 
@@ -309,7 +317,8 @@ bool Solve::begin(ConstVectorRef x0) {
   draw_samples();
   if (sampled()) {  // values are reported on the whole sum
     w_.trial.reset(x0, 0);
-    if (const EvalStatus status = evaluate(w_.trial, Want::value, {}); status == EvalStatus::ok) {
+    if (const EvalStatus status = evaluate(w_.trial, Want::value | Want::gradient, {});
+        status == EvalStatus::ok) {
       result_.initial_value = w_.trial.value;
     }
   }
@@ -386,7 +395,7 @@ bool Solve::stop_before_step() {
     return !finish(Termination::max_evaluations);
   }
   if (!schedule() && stalled_ >= stopping_.max_stalled) {
-    const bool at_rounding = last_predicted_ <= last_rounding_;
+    const bool at_rounding = free_predicted_ <= last_rounding_;
     return !finish(at_rounding ? Termination::rounding_limit : Termination::no_progress);
   }
   return false;
@@ -402,12 +411,16 @@ bool Solve::try_step() {
   trial.value = std::nan("");
   last_predicted_ = trial.step.predicted_decrease;
   last_rounding_ = trial.rounding();
+  blame_ = trial.step.blame;
   last_step_norm_ = trial.step.norm;
   if (trial.step.status == StepStatus::interrupted) {
     return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
   }
   if (trial.step.status == StepStatus::ok) {
     const bool free_step = trial.step.limit == StepReport::Limit::interior && !schedule();
+    if (free_step) {
+      free_predicted_ = trial.step.predicted_decrease;
+    }
     if (free_step && trial.step.predicted_decrease >= 0 &&
         trial.step.predicted_decrease <= stopping_.decrease_tolerance * std::fabs(w_.current.value)) {
       return finish(Termination::decrease_tolerance);
@@ -415,11 +428,9 @@ bool Solve::try_step() {
     draw_samples();
     w_.trial.reset(w_.current.x, schedule() ? gradient_sample_.id : w_.current.sample);
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
-    step_too_short_ = w_.trial.x == w_.current.x;
-    if (step_too_short_ && !schedule()) {
-      return finish(trial.step.predicted_decrease <= trial.rounding()
-                        ? Termination::rounding_limit
-                        : Termination::control_exhausted);
+    if (w_.trial.x == w_.current.x && !schedule()) {
+      return finish(free_predicted_ <= trial.rounding() ? Termination::rounding_limit
+                                                        : Termination::control_exhausted);
     }
     ++trial_evaluations_;
     if (!all_finite(w_.trial.x)) {
@@ -620,12 +631,23 @@ void Solve::write_result() {
   r.evaluations.product = w_.curvature.part != nullptr ? w_.curvature->products() : 0;
   if (w_.step_solver.part != nullptr && w_.step_solver.spec.name == r.step) {
     r.factorizations = w_.step_solver->factorizations();
-    const std::string detail = w_.step_solver->detail();
-    if (!detail.empty()) {
-      note(detail.c_str());
+    w_.step_solver->describe(w_.sentence);
+    note(w_.sentence.c_str());
+    if (const auto deficiency = w_.step_solver->deficiency()) {
+      print_to(w_.sentence,
+               "at the last point the curvature has rank %td of %td: nothing determines %s by itself",
+               deficiency->rank, deficiency->size, problem_.variable_name(deficiency->variable).c_str());
+      note(w_.sentence.c_str());
+    }
+    if (r.outcome != Outcome::converged && blame_ >= 0) {
+      print_to(w_.sentence, "the last factorization failed at %s", problem_.variable_name(blame_).c_str());
+      note(w_.sentence.c_str());
     }
   }
-  r.notes.resize(notes_);
+  while (r.notes.size() > notes_) {
+    w_.spare_notes.push_back(std::move(r.notes.back()));
+    r.notes.pop_back();
+  }
   r.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
 
   const double f = r.value;

@@ -31,18 +31,18 @@ std::string list_models(ModelSet models) {
 
 Choice choose_curvature(const Method& method, const Problem& problem) {
   if (method.curvature.name != "auto") {
-    return {method.curvature, ""};
+    return {method.curvature.name, &method.curvature.options, ""};
   }
   const ModelSet models = problem.models();
   const bool damped = registry().acceptance(method.acceptance.name).control == ControlKind::damping;
   if (models.contains(Model::gauss_newton) && (damped || !models.contains(Model::exact))) {
-    return {{"outer-product", method.curvature.options},
+    return {"outer-product", &method.curvature.options,
             damped ? "curvature outer-product: the problem has residuals, and damping covers what the "
                      "Gauss-Newton model leaves out"
                    : "curvature outer-product: the problem offers no exact second derivatives"};
   }
   if (models.contains(Model::exact)) {
-    return {{"exact", method.curvature.options},
+    return {"exact", &method.curvature.options,
             models.contains(Model::gauss_newton)
                 ? "curvature exact: a trust region or line search can use the whole Hessian"
                 : "curvature exact: the problem has no residuals"};
@@ -54,66 +54,65 @@ Choice choose_curvature(const Method& method, const Problem& problem) {
 
 Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs) {
   if (method.step.name != "auto") {
-    return {method.step, ""};
+    return {method.step.name, &method.step.options, ""};
   }
-  const Options& options = method.step.options;
+  const Options* options = &method.step.options;
   const SymmetricOperator::Offers offers = B.offers();
   const Index n = B.size();
   if (needs == TrialNeeds::nothing) {
-    return {{"scaled-gradient", options}, "step scaled-gradient: a schedule moves along a scaled gradient"};
+    return {"scaled-gradient", options, "step scaled-gradient: a schedule moves along a scaled gradient"};
   }
   switch (control) {
     case ControlKind::damping:
       if (offers.root && n <= root_limit && B.root() != nullptr) {
         return {
-            {"damped-qr", options},
+            "damped-qr", options,
             "step damped-qr: the curvature has a small dense root, whose condition number is not squared"};
       }
       if (diagonal_only(offers)) {
-        return {{"damped-cholesky", options}, "step damped-cholesky: a diagonal is solved entry by entry"};
+        return {"damped-cholesky", options, "step damped-cholesky: a diagonal is solved entry by entry"};
       }
       if (offers.blocks && n > root_limit) {
-        const auto schur = registry().step("block-schur").make(options);
+        const auto schur = registry().step("block-schur").make(*options);
         if (!schur->unfit(B)) {
-          return {{"block-schur", options},
+          return {"block-schur", options,
                   "step block-schur: an independent set of parameter blocks can be eliminated"};
         }
       }
       if (offers.dense && n <= dense_factor_limit) {
-        return {{"damped-cholesky", options},
-                "step damped-cholesky: the matrix is dense and of moderate size"};
+        return {"damped-cholesky", options, "step damped-cholesky: the matrix is dense and of moderate size"};
       }
-      return {{"damped-cg", options}, "step damped-cg: only products are affordable"};
+      return {"damped-cg", options, "step damped-cg: only products are affordable"};
     case ControlKind::radius:
       if (diagonal_only(offers) || (offers.dense && n <= dense_radius_limit)) {
-        return {{"more-sorensen", options},
+        return {"more-sorensen", options,
                 "step more-sorensen: the matrix is small enough to be solved exactly"};
       }
-      return {{"steihaug-cg", options}, "step steihaug-cg: only products are affordable"};
+      return {"steihaug-cg", options, "step steihaug-cg: only products are affordable"};
     case ControlKind::step_length:
       if (diagonal_only(offers) || (offers.dense && n <= dense_factor_limit)) {
-        return {{"modified-cholesky", options},
+        return {"modified-cholesky", options,
                 "step modified-cholesky: the matrix is dense and of moderate size"};
       }
-      return {{"newton-cg", options}, "step newton-cg: only products are affordable"};
+      return {"newton-cg", options, "step newton-cg: only products are affordable"};
     case ControlKind::cubic_weight:
       break;
   }
   throw Error("no step solver can be chosen for acceptance '" + method.acceptance.name + "': name one");
 }
 
-void require_models(const Problem& problem, const Spec& curvature, const CurvatureNeeds& needs) {
+void require_models(const Problem& problem, std::string_view curvature, const CurvatureNeeds& needs) {
   const ModelSet offered = problem.models();
   if (offered.contains(needs.models)) {
     return;
   }
-  throw Error("curvature '" + curvature.name + "' needs second-order model " + list_models(needs.models) +
-              ", and this problem offers " + list_models(offered) +
+  throw Error("curvature '" + std::string(curvature) + "' needs second-order model " +
+              list_models(needs.models) + ", and this problem offers " + list_models(offered) +
               (offered.contains(Model::exact) ? "; use curvature exact, diagonal or hessian-free"
                                               : "; use a curvature built on what it offers"));
 }
 
-void require_same_control(const Spec& step, ControlKind step_control, const Spec& acceptance,
+void require_same_control(std::string_view step, ControlKind step_control, std::string_view acceptance,
                           ControlKind acceptance_control) {
   if (step_control == acceptance_control) {
     return;
@@ -128,9 +127,9 @@ void require_same_control(const Spec& step, ControlKind step_control, const Spec
       acceptances += (acceptances.empty() ? "" : ", ") + info.name;
     }
   }
-  throw Error("step '" + step.name + "' takes a " + name(step_control) + " and acceptance '" +
-              acceptance.name + "' sets a " + name(acceptance_control) + "; with this acceptance use step " +
-              steps + ", or with this step acceptance " + acceptances);
+  throw Error("step '" + std::string(step) + "' takes a " + name(step_control) + " and acceptance '" +
+              std::string(acceptance) + "' sets a " + name(acceptance_control) +
+              "; with this acceptance use step " + steps + ", or with this step acceptance " + acceptances);
 }
 
 }  // namespace kappa::detail

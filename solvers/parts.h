@@ -1,7 +1,7 @@
 // How names and "auto" become parts: the choices of a method, and the sentences that explain them.
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "kappa/method.h"
 #include "kappa/operator.h"
@@ -12,7 +12,8 @@ namespace kappa::detail {
 
 /// A choice and its reason; the reason is empty where the user named the part.
 struct Choice {
-  Spec spec;
+  std::string_view name;
+  const Options* options;
   const char* why = "";
 };
 
@@ -23,10 +24,10 @@ Choice choose_curvature(const Method& method, const Problem& problem);
 Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs);
 
 /// Throws Error where the problem does not provide what the curvature needs.
-void require_models(const Problem& problem, const Spec& curvature, const CurvatureNeeds& needs);
+void require_models(const Problem& problem, std::string_view curvature, const CurvatureNeeds& needs);
 
 /// Throws Error where a step solver and an acceptance speak of different controls.
-void require_same_control(const Spec& step, ControlKind step_control, const Spec& acceptance,
+void require_same_control(std::string_view step, ControlKind step_control, std::string_view acceptance,
                           ControlKind acceptance_control);
 
 }  // namespace kappa::detail

@@ -33,6 +33,8 @@ struct Workspace::Impl {
   std::vector<double> step, kept_step;
   std::vector<double> best_x;
   std::vector<Index> sample_terms, curvature_terms;
+  std::string sentence;
+  std::vector<std::string> spare_notes;
   Result result;
 };
 

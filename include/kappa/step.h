@@ -75,8 +75,18 @@ class StepSolver {
   /// out = M^-1 rhs with the matrix of the last successful solve; false where there is no factor.
   virtual bool resolve(ConstVectorRef, VectorRef) { return false; }
 
-  /// What was chosen inside, for the result ("dense Schur complement of 16 blocks"); may be empty.
-  virtual std::string detail() const { return {}; }
+  /// Writes what was chosen inside, for the result ("dense Schur complement of 16 blocks"), or nothing, into
+  /// `out`, whose memory is kept.
+  virtual void describe(std::string& out) const { out.clear(); }
+
+  /// The rank of the undamped model at the last prepared point, where the solver knows it to be deficient,
+  /// and a variable that depends on others there.
+  struct Deficiency {
+    Index rank = 0;
+    Index size = 0;
+    Index variable = -1;
+  };
+  virtual std::optional<Deficiency> deficiency() const { return std::nullopt; }
 
   virtual Index factorizations() const { return 0; }
 };

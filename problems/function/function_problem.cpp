@@ -1,19 +1,20 @@
 // FunctionProblem: callbacks as a Problem, with finite differences for what is missing.
 //
-//   gradient   (f(x + h e_i) - f(x - h e_i)) / 2h,  h = eps^(1/3) max(1, |x_i|), 2 n values; beside the edge of
+//   gradient   (f(x + h e_i) - f(x - h e_i)) / 2h,  h = eps^(1/3) max(1, |x_i|), 2 n values; beside the edge
+//   of
 //              the domain (4 f(x + h) - 3 f(x) - f(x + 2h)) / 2h on the side that is inside
 //   product    (g(x + h v) - g(x - h v)) / 2h,      h = eps^(1/3) max(1, |x|) / |v|, in the largest entry,
 //              2 gradients; eps^(2/9) where g itself is a difference
 //   Hessian    the callback's, symmetrised, or products with the unit vectors
 //
-// A gradient by differences is good to about 11 digits, a product of exact gradients to 10, of differences to 7.
-// The diagonal and the dense matrix are offered where there is a Hessian callback, or up to 64 variables.
-#include "kappa/function.h"
-
+// A gradient by differences is good to about 11 digits, a product of exact gradients to 10, of differences
+// to 7. The diagonal and the dense matrix are offered where there is a Hessian callback, or up to 64
+// variables.
 #include <algorithm>
 #include <cmath>
 
 #include "core/scratch.h"
+#include "kappa/function.h"
 
 namespace kappa {
 namespace {
@@ -32,7 +33,9 @@ Index first_not_finite(ConstVectorRef v) {
   return std::find_if_not(v.begin(), v.end(), [](double entry) { return std::isfinite(entry); }) - v.begin();
 }
 
-std::string shown(double value) { return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"; }
+std::string shown(double value) {
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
 
 bool value_at(const Callbacks& callbacks, ConstVectorRef x, double& value) {
   if (callbacks.value) {
@@ -173,7 +176,8 @@ class FunctionLinearization final : public Linearization {
 
   bool diagonal(Model model, VectorRef out) const override {
     check(model);
-    expects(static_cast<Index>(out.size()) == size(), "FunctionLinearization::diagonal: out is not size() long");
+    expects(static_cast<Index>(out.size()) == size(),
+            "FunctionLinearization::diagonal: out is not size() long");
     if (!offers_matrix()) {
       return false;
     }
@@ -186,7 +190,8 @@ class FunctionLinearization final : public Linearization {
 
   bool dense(Model model, MatrixRef out) const override {
     check(model);
-    expects(out.rows == size() && out.cols == size(), "FunctionLinearization::dense: out is not size() x size()");
+    expects(out.rows == size() && out.cols == size(),
+            "FunctionLinearization::dense: out is not size() x size()");
     if (!offers_matrix()) {
       return false;
     }
@@ -252,7 +257,8 @@ FunctionProblem::FunctionProblem(Callbacks callbacks) : callbacks_(std::move(cal
                 ", but must be positive; set Callbacks::dimension");
   }
   if (!callbacks_.value && !callbacks_.value_and_gradient) {
-    throw Error("FunctionProblem: there is no function; set Callbacks::value or Callbacks::value_and_gradient");
+    throw Error(
+        "FunctionProblem: there is no function; set Callbacks::value or Callbacks::value_and_gradient");
   }
 }
 
@@ -260,7 +266,9 @@ EvalStatus FunctionProblem::evaluate(const Request& request, Evaluation& evaluat
   const auto n = static_cast<std::size_t>(dimension());
   expects(evaluation.x.size() == n, "FunctionProblem::evaluate: x is not dimension() long");
   expects(models().contains(request.models), "FunctionProblem::evaluate: it offers the model exact");
-  const auto wants = [&](Want part) { return includes(request.want, part) && !includes(evaluation.have, part); };
+  const auto wants = [&](Want part) {
+    return includes(request.want, part) && !includes(evaluation.have, part);
+  };
   const auto outside = [&](std::string fault) {
     evaluation.fault = std::move(fault);
     return EvalStatus::outside_domain;
@@ -330,8 +338,8 @@ std::string FunctionProblem::variable_name(Index i) const {
 std::vector<std::string> FunctionProblem::notes(ModelSet models) const {
   std::vector<std::string> notes;
   if (!callbacks_.value_and_gradient) {
-    notes.emplace_back("the gradient is a central difference of the value (" + std::to_string(2 * dimension()) +
-                       " values)");
+    notes.emplace_back("the gradient is a central difference of the value (" +
+                       std::to_string(2 * dimension()) + " values)");
   }
   if (models.contains(Model::exact) && !callbacks_.hessian_product) {
     if (callbacks_.hessian) {

@@ -102,7 +102,8 @@ Loss tukey(double a) {
 
 Loss scaled(const Loss& loss, double weight) {
   if (!(weight >= 0 && std::isfinite(weight))) {
-    throw Error("scaled: the weight of a loss is " + std::to_string(weight) + ", but must be finite and not negative");
+    throw Error("scaled: the weight of a loss is " + std::to_string(weight) +
+                ", but must be finite and not negative");
   }
   Loss out = loss;
   out.weight_ *= weight;

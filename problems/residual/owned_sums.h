@@ -3,8 +3,8 @@
 //
 // Each output (the gradient of a parameter block, a block of a matrix) lists its contributions in ascending
 // order of the residual blocks, and one task adds them up. A long list, such as that of a camera with
-// thousands of observations, is cut into pieces of fixed work; their partial sums are added in order at the end. All
-// of this follows from the structure alone. Memory: 8 bytes a contribution and 32 an output.
+// thousands of observations, is cut into pieces of fixed work; their partial sums are added in order at the
+// end. All of this follows from the structure alone. Memory: 8 bytes a contribution and 32 an output.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ struct Contribution {
 
 class OwnedSums {
  public:
-  std::vector<Index> start;         ///< outputs + 1, into `list`
+  std::vector<Index> start;  ///< outputs + 1, into `list`
   std::vector<Contribution> list;
 
   Index outputs() const { return static_cast<Index>(start.size()) - 1; }
@@ -77,13 +77,16 @@ class OwnedSums {
       return piece.partial < 0 ? values + value_start[index(piece.output)]
                                : partial_sums_.data() + piece.partial * widest_;
     };
-    const auto width = [&](Index output) { return value_start[index(output) + 1] - value_start[index(output)]; };
+    const auto width = [&](Index output) {
+      return value_start[index(output) + 1] - value_start[index(output)];
+    };
     for_each_chunk(static_cast<Index>(tasks_.size()) - 1, work_, [&](Index t) {
       for (Index p = tasks_[index(t)]; p < tasks_[index(t) + 1]; ++p) {
         const Piece& piece = pieces_[index(p)];
         double* to = place(piece);
         std::fill(to, to + width(piece.output), 0.0);
-        add(piece.output, std::span<const Contribution>(list.data() + piece.begin, index(piece.end - piece.begin)), to);
+        add(piece.output,
+            std::span<const Contribution>(list.data() + piece.begin, index(piece.end - piece.begin)), to);
       }
     });
     for (const Split& split : splits_) {

@@ -16,7 +16,9 @@ namespace {
 constexpr Index largest_dense = 4000;
 constexpr double largest_root = 8e6;
 
-std::size_t slot_of(Model model) { return model == Model::exact ? 0 : 1; }
+std::size_t slot_of(Model model) {
+  return model == Model::exact ? 0 : 1;
+}
 
 /// Two variable blocks that share a residual block; row < col.
 struct Coupling {
@@ -27,7 +29,8 @@ struct Coupling {
 
 /// Sorts by key(coupling) in [0, keys), keeping the order of equals.
 template <class Key>
-void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::span<Index> start, const Key& key) {
+void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::span<Index> start,
+                   const Key& key) {
   std::fill(start.begin(), start.end(), 0);
   for (const Coupling& c : from) {
     ++start[at(key(c))];
@@ -145,8 +148,7 @@ const BlockMatrix* ResidualLinearization::blocks(Model model) const {
                                    fetch_ahead(list, begin + at(i));
                                    return static_cast<Index>(run[i].block);
                                  },
-                                 to,
-                                 part.family->sizes[pair.a]);
+                                 to, part.family->sizes[pair.a]);
                              begin = end;
                            }
                          });
@@ -245,11 +247,11 @@ const Root* ResidualLinearization::root(Model model) const {
       }
     }
     for (int k = 0; k < family.residuals; ++k) {
-      root_right_side_[at(row + k)] = w.keep > 0 ? scale / w.keep * r[k] : 0.0;
+      root_right_side_[at(row + k)] = scale / w.keep * r[k];
     }
   });
   root_.A = {root_matrix_.data(), rows_, n, rows_};
-  root_.c = root_has_right_side_ ? ConstVectorRef(root_right_side_) : ConstVectorRef();
+  root_.c = root_right_side_;
   root_filled_ = true;
   return &root_;
 }

@@ -28,7 +28,8 @@ void add_transposed(const double* J, Index stride, Index residuals, Index size, 
   }
 }
 
-inline void add_transposed(const double* J, Index stride, Index residuals, Index size, const double* u, double* to) {
+inline void add_transposed(const double* J, Index stride, Index residuals, Index size, const double* u,
+                           double* to) {
   switch (size) {
     case 1:
       return add_transposed<1>(J, stride, residuals, size, u, to);
@@ -45,11 +46,11 @@ inline void add_transposed(const double* J, Index stride, Index residuals, Index
   }
 }
 
-/// to(i, j) += w sum_k A(k, i) B(k, j), where A and B are R x rows and R x cols with row stride `N`, and `to` is
-/// column-major.
+/// to(i, j) += w sum_k A(k, i) B(k, j), where A and B are R x rows and R x cols with row stride `N`, and `to`
+/// is column-major.
 template <int R, int Rows, int Cols>
-void add_outer(const double* A, const double* B, Index N, Index residuals, Index rows, Index cols, double w, double* to,
-               Index stride) {
+void add_outer(const double* A, const double* B, Index N, Index residuals, Index rows, Index cols, double w,
+               double* to, Index stride) {
   const Index n = Rows != 0 ? Rows : rows;
   const Index m = Cols != 0 ? Cols : cols;
   if constexpr (R != 0) {
@@ -84,11 +85,11 @@ void add_outer(const double* A, const double* B, Index N, Index residuals, Index
   }
 }
 
-/// to += the model's block in the rows of slot pair.a and the columns of slot pair.b, summed over `count` blocks
-/// of the part, which block(i) names.
+/// to += the model's block in the rows of slot pair.a and the columns of slot pair.b, summed over `count`
+/// blocks of the part, which block(i) names.
 template <int R, int Rows, int Cols, class Block>
-void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block, double* to,
-               Index stride) {
+void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block,
+               double* to, Index stride) {
   const Family& family = *part.family;
   const Index N = family.columns;
   const Index residuals = family.residuals;
@@ -130,8 +131,8 @@ void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index
 }
 
 template <class Block>
-void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block, double* to,
-               Index stride) {
+void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block,
+               double* to, Index stride) {
   const Index R = part.family->residuals;
   const Index rows = part.family->sizes[pair.a];
   const Index cols = part.family->sizes[pair.b];

@@ -18,8 +18,9 @@ BlockWeight weigh(const LossValue& loss, double s, double scale) {
   w.outer = scale * loss.first;
   w.exact = 2 * scale * loss.second;
   if (s > 0 && loss.first > 0) {
-    // Where rho'' < 0 the true radial factor is below 1, for Huber's outliers 0: a Gauss-Newton step sees next
-    // to no curvature there and overshoots. With 1 the model is an upper bound of the loss, which reweights.
+    // Where rho'' < 0 the true radial factor is below 1, for Huber's outliers 0: a Gauss-Newton step sees
+    // next to no curvature there and overshoots. With 1 the model is an upper bound of the loss, which
+    // reweights.
     const double q = std::max(1.0, 1 + 2 * s * loss.second / loss.first);
     w.gauss_newton = w.outer * (q - 1) / s;
     w.keep = std::sqrt(q);
@@ -34,8 +35,8 @@ bool all_finite(ConstVectorRef v) {
 
 }  // namespace
 
-bool ResidualLinearization::holds(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x,
-                                  Order order) const {
+bool ResidualLinearization::holds(const ResidualProblem::Impl& problem, const Request& request,
+                                  ConstVectorRef x, Order order) const {
   return filled_ && (order_ == Order::second || order == Order::first) && problem_ == &problem &&
          layout_->revision == problem.layout().revision && values_revision_ == problem.values_revision &&
          std::equal(x.begin(), x.end(), x_.begin(), x_.end()) &&
@@ -49,7 +50,8 @@ void ResidualLinearization::take_sample(std::span<const Index> terms) {
     rows_ += problem_->families[at(problem_->blocks[at(block)].family)].residuals;
   }
   // In ascending order neighbours can be evaluated in one call.
-  std::sort(sampled_.begin(), sampled_.end(), [](const Sampled& a, const Sampled& b) { return a.block < b.block; });
+  std::sort(sampled_.begin(), sampled_.end(),
+            [](const Sampled& a, const Sampled& b) { return a.block < b.block; });
   for (const Sampled& sampled : sampled_) {
     const Address address = problem_->blocks[at(sampled.block)];
     Part& part = parts_[at(address.family)];
@@ -59,7 +61,8 @@ void ResidualLinearization::take_sample(std::span<const Index> terms) {
 }
 
 void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms) {
-  const bool same = problem_ == &problem && layout_ != nullptr && layout_->revision == problem.layout().revision &&
+  const bool same = problem_ == &problem && layout_ != nullptr &&
+                    layout_->revision == problem.layout().revision &&
                     std::equal(terms_.begin(), terms_.end(), terms.begin(), terms.end());
   if (same) {
     return;
@@ -107,11 +110,12 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
   work_.resize(at(rows_));
   gradient_.resize(at(layout_->dimension));
   by_owner_ = chunks_.size() > 1 && entries_ >= owner_entries;
-  plain_dense_ = terms.empty() && !by_owner_ && parts_.size() == 1 && !parts_[0].robust && parts_[0].count > 0 &&
-                 parts_[0].family->slots == 1 && layout_->variable_offset.size() == 2 &&
-                 offset_of(parts_[0], 0, 0) == 0;
+  plain_dense_ = terms.empty() && !by_owner_ && parts_.size() == 1 && !parts_[0].robust &&
+                 parts_[0].count > 0 && parts_[0].family->slots == 1 &&
+                 layout_->variable_offset.size() == 2 && offset_of(parts_[0], 0, 0) == 0;
   dense_diagonal_.resize(plain_dense_ ? gradient_.size() : 0);
-  scale_ = terms.empty() ? 1.0 : static_cast<double>(problem.blocks.size()) / static_cast<double>(terms.size());
+  scale_ =
+      terms.empty() ? 1.0 : static_cast<double>(problem.blocks.size()) / static_cast<double>(terms.size());
   variables_listed_ = false;
   matrix_listed_ = false;
   matrix_shaped_ = {};
@@ -119,7 +123,8 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
 }
 
 template <class Evaluate>
-bool ResidualLinearization::for_each_run(const Part& part, Index first, Index count, const Evaluate& evaluate) const {
+bool ResidualLinearization::for_each_run(const Part& part, Index first, Index count,
+                                         const Evaluate& evaluate) const {
   for (Index done = 0; done < count;) {
     const Index local = part.local_of(first + done);
     Index run = part.local.empty() ? count : 1;
@@ -134,7 +139,8 @@ bool ResidualLinearization::for_each_run(const Part& part, Index first, Index co
   return true;
 }
 
-ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults,
+ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const BlockChunk& chunk,
+                                                                      FaultRecord& faults,
                                                                       std::atomic<bool>& suspect) {
   Part& part = parts_[at(chunk.family)];
   const Family& family = *part.family;
@@ -146,7 +152,8 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
     const Index count = std::min(batch, chunk.count - begun);
     SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
     problem_->point_at(
-        *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(), pointers.data());
+        *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(),
+        pointers.data());
     Index evaluated = count;
     const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
       const BlockRange range{local, run, pointers.data() + done * family.slots};
@@ -163,7 +170,13 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
     });
 
     double batch_sum = 0;
-    for (Index b = first; b < first + evaluated; ++b) {
+    if (plain_dense_) {
+      const double* r = part.residual(first);
+      for (Index k = 0; k < evaluated * R; ++k) {
+        batch_sum += r[k] * r[k];
+      }
+    }
+    for (Index b = first; !plain_dense_ && b < first + evaluated; ++b) {
       const double* r = part.residual(b);
       double s = 0;
       for (Index k = 0; k < R; ++k) {
@@ -183,9 +196,7 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
       for (Index k = 0; k < R; ++k) {
         u[k] = outer * r[k];
       }
-      if (!plain_dense_) {
-        sum.rounding += block_rounding(part, b, u);
-      }
+      sum.rounding += block_rounding(part, b, u);
     }
     sum.value += batch_sum;
     if (!std::isfinite(batch_sum)) {
@@ -231,7 +242,8 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
         break;
       }
       for (int s = 0; s < family.slots; ++s) {
-        std::fill_n(variable.begin() + family.column[at(s)], family.sizes[s], offset_of(part, b, s) >= 0 ? 1 : 0);
+        std::fill_n(variable.begin() + family.column[at(s)], family.sizes[s],
+                    offset_of(part, b, s) >= 0 ? 1 : 0);
       }
       Fault fault;
       fault.block = block;
@@ -350,11 +362,6 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
     fault = "the sum over the residual blocks, or its gradient, overflows";
     return EvalStatus::outside_domain;
   }
-  root_has_right_side_ = true;
-  for (const Part& part : parts_) {
-    root_has_right_side_ = root_has_right_side_ && std::none_of(part.weight.begin(), part.weight.end(),
-                                                                [](const BlockWeight& w) { return w.keep == 0; });
-  }
   filled_ = true;
   return EvalStatus::ok;
 }
@@ -426,12 +433,13 @@ void ResidualLinearization::list_by_variable() const {
   for_each_slot([&](std::size_t variable, Contribution contribution) {
     variable_sums_.list[at(start[variable + 1]++)] = contribution;
   });
-  variable_sums_.cut([&](Index v) { return layout_->variable_offset[at(v) + 1] - layout_->variable_offset[at(v)]; },
-                     [&](std::int32_t k) {
-                       const SlotPair& kind = kinds_[at(k)];
-                       const Family& family = *parts_[at(kind.part)].family;
-                       return 4.0 + family.residuals * family.sizes[kind.a];
-                     });
+  variable_sums_.cut(
+      [&](Index v) { return layout_->variable_offset[at(v) + 1] - layout_->variable_offset[at(v)]; },
+      [&](std::int32_t k) {
+        const SlotPair& kind = kinds_[at(k)];
+        const Family& family = *parts_[at(kind.part)].family;
+        return 4.0 + family.residuals * family.sizes[kind.a];
+      });
   variables_listed_ = true;
 }
 
@@ -441,8 +449,8 @@ namespace {
 auto transposed_with(const double* u) {
   return [u](const Part& part, Index b, int slot, double* to) {
     const Family& family = *part.family;
-    add_transposed(part.jacobian(b) + family.column[at(slot)], family.columns, family.residuals, family.sizes[slot],
-                   u + part.base + b * family.residuals, to);
+    add_transposed(part.jacobian(b) + family.column[at(slot)], family.columns, family.residuals,
+                   family.sizes[slot], u + part.base + b * family.residuals, to);
   };
 }
 
@@ -450,11 +458,11 @@ auto transposed_with(const double* u) {
 
 namespace {
 
-/// A = J by columns, g = J'r, d = the diagonal of J'J; returns sum_k |r_k| sum_j |J_kj x_j|. J is m x N by rows.
-/// N = 0: any number of columns.
+/// A = J by columns, g = J'r, d = the diagonal of J'J; returns sum_k |r_k| sum_j |J_kj x_j|. J is m x N by
+/// rows. N = 0: any number of columns.
 template <int N>
-double dense_pass(Index m, Index columns, const double* J, const double* r, const double* x, double* A, double* g,
-                  double* d) {
+double dense_pass(Index m, Index columns, const double* J, const double* r, const double* x, double* A,
+                  double* g, double* d) {
   const Index n = N > 0 ? N : columns;
   std::fill(g, g + n, 0.0);
   std::fill(d, d + n, 0.0);
@@ -475,7 +483,8 @@ double dense_pass(Index m, Index columns, const double* J, const double* r, cons
   return rounding;
 }
 
-using DensePass = double (*)(Index, Index, const double*, const double*, const double*, double*, double*, double*);
+using DensePass = double (*)(Index, Index, const double*, const double*, const double*, double*, double*,
+                             double*);
 constexpr std::array<DensePass, 13> dense_passes = {
     dense_pass<0>, dense_pass<1>, dense_pass<2>, dense_pass<3>,  dense_pass<4>,  dense_pass<5>, dense_pass<6>,
     dense_pass<7>, dense_pass<8>, dense_pass<9>, dense_pass<10>, dense_pass<11>, dense_pass<12>};
@@ -491,15 +500,17 @@ void ResidualLinearization::compute_dense(ChunkSum& sum) {
     root_shaped_ = true;
   }
   const DensePass pass = dense_passes[n < static_cast<Index>(dense_passes.size()) ? at(n) : 0];
-  sum.rounding = pass(rows_, n, part.J.data(), part.r.data(), x_.data(), root_matrix_.data(), gradient_.data(),
-                      dense_diagonal_.data());
+  sum.rounding = pass(rows_, n, part.J.data(), part.r.data(), x_.data(), root_matrix_.data(),
+                      gradient_.data(), dense_diagonal_.data());
   std::copy(part.r.begin(), part.r.end(), root_right_side_.begin());
   root_.A = {root_matrix_.data(), rows_, n, rows_};
   root_.c = root_right_side_;
   root_filled_ = true;
 }
 
-void ResidualLinearization::compute_gradient() { sum_by_variable(gradient_, transposed_with(work_.data())); }
+void ResidualLinearization::compute_gradient() {
+  sum_by_variable(gradient_, transposed_with(work_.data()));
+}
 
 void ResidualLinearization::block_product(const Part& part, Index b, ConstVectorRef v, double* t) const {
   const Family& family = *part.family;
@@ -584,7 +595,8 @@ void ResidualLinearization::product(Model model, ConstVectorRef v, VectorRef out
 
 bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
   check(model);
-  expects(static_cast<Index>(out.size()) == size(), "ResidualLinearization::diagonal: out is not size() long");
+  expects(static_cast<Index>(out.size()) == size(),
+          "ResidualLinearization::diagonal: out is not size() long");
   if (plain_dense_ && model == Model::gauss_newton) {
     std::copy(dense_diagonal_.begin(), dense_diagonal_.end(), out.begin());
     return true;
@@ -651,7 +663,8 @@ bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) 
       SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
       SmallScratch<double, batch_numbers> direction(count * family.columns);
       problem_->point_at(
-          *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(), pointers.data());
+          *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(),
+          pointers.data());
       for (Index b = 0; b < count; ++b) {
         for (int s = 0; s < family.slots; ++s) {
           const Index offset = offset_of(part, first + b, s);

@@ -7,8 +7,9 @@
 //   the root A         sqrt(rho') (I - (1 - sqrt q) r r'/s) J,  with A'A = gauss_newton
 //   its right side c   sqrt(rho') / sqrt(q) r,                  with A'c = the gradient
 //
-// each times sigma (the root times its square root). jacobian_product and its transpose are those of A; second_directional is A' times the second
-// directional derivative of the residuals under the same correction.
+// each times sigma (the root times its square root). jacobian_product and its transpose are those of A;
+// second_directional is A' times the second directional derivative of the residuals under the same
+// correction.
 //
 // Memory: r and J, S where exact is asked for, and a list entry of 8 bytes for each block and slot. A dense
 // matrix is given up to 4000 variables, a root up to 8 million entries.
@@ -72,15 +73,16 @@ struct SlotPair {
 class ResidualLinearization final : public Linearization {
  public:
   /// Evaluates at x, or does nothing where it was last evaluated there.
-  EvalStatus evaluate(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x, Order order,
-                      std::string& fault);
+  EvalStatus evaluate(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x,
+                      Order order, std::string& fault);
 
   double value() const { return value_; }
   /// First-order estimate of the rounding error of the value: eps sum_k |u_k| sum_j |J_kj x_j|, u = rho' r.
   double value_rounding() const { return value_rounding_; }
   ConstVectorRef gradient() const { return gradient_; }
   ModelSet models() const {
-    return order_ == Order::second ? ModelSet{Model::gauss_newton, Model::exact} : ModelSet{Model::gauss_newton};
+    return order_ == Order::second ? ModelSet{Model::gauss_newton, Model::exact}
+                                   : ModelSet{Model::gauss_newton};
   }
 
   Index size() const override { return static_cast<Index>(gradient_.size()); }
@@ -96,7 +98,8 @@ class ResidualLinearization final : public Linearization {
   bool second_directional(ConstVectorRef v, VectorRef out) const override;
 
  private:
-  bool holds(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x, Order order) const;
+  bool holds(const ResidualProblem::Impl& problem, const Request& request, ConstVectorRef x,
+             Order order) const;
   /// Sizes everything for a structure and a sample, unless they are those of last time.
   void prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms);
   void take_sample(std::span<const Index> terms);
@@ -124,7 +127,9 @@ class ResidualLinearization final : public Linearization {
     return part.row.empty() ? layout_->first_row(part.number, part.local_of(b), part.family->residuals)
                             : part.row[at(b)];
   }
-  Index offset_of(const Part& part, Index b, int slot) const { return layout_->offset[at(part.blocks_of(b)[slot])]; }
+  Index offset_of(const Part& part, Index b, int slot) const {
+    return layout_->offset[at(part.blocks_of(b)[slot])];
+  }
 
   void check(Model model) const {
     expects(order_ == Order::second || model != Model::exact,
@@ -179,7 +184,7 @@ class ResidualLinearization final : public Linearization {
   std::vector<BlockChunk> chunks_;  ///< by part, not by family
   std::vector<ChunkSum> partial_;
   Index rows_ = 0;
-  double entries_ = 0;   ///< of the Jacobian's blocks
+  double entries_ = 0;     ///< of the Jacobian's blocks
   bool by_owner_ = false;  ///< sums in parallel rather than block after block
   /// One family of one slot on the only variable block, no losses, no sample, small: its Jacobian is a dense
   /// matrix as it stands, and latency is what counts.
@@ -190,7 +195,6 @@ class ResidualLinearization final : public Linearization {
   Order order_ = Order::first;
   std::uint64_t values_revision_ = 0;
   double scale_ = 1;
-  bool root_has_right_side_ = true;
   std::vector<double> x_;
   double value_ = 0;
   double value_rounding_ = 0;

@@ -50,15 +50,16 @@ std::string misfit(const ResidualProblem::Impl& problem, const ResidualFamily& f
     }
     for (std::size_t t = 0; t < s; ++t) {
       if (blocks[t].index == index) {
-        return start + " has parameter block '" + problem.name(blocks[s]) + "' at positions " + std::to_string(t) +
-               " and " + std::to_string(s) + "; write a functor that takes it once";
+        return start + " has parameter block '" + problem.name(blocks[s]) + "' at positions " +
+               std::to_string(t) + " and " + std::to_string(s) + "; write a functor that takes it once";
       }
     }
   }
   return start + " does not fit";
 }
 
-bool fits(const ResidualProblem::Impl& problem, const Family& family, std::span<const ParameterBlock> blocks) {
+bool fits(const ResidualProblem::Impl& problem, const Family& family,
+          std::span<const ParameterBlock> blocks) {
   if (static_cast<int>(blocks.size()) != family.slots) {
     return false;
   }
@@ -79,8 +80,8 @@ bool fits(const ResidualProblem::Impl& problem, const Family& family, std::span<
 void expect_handle(const ResidualProblem::Impl& problem, ParameterBlock block, const char* where) {
   if (block.index < 0 || block.index >= problem.parameter_blocks()) {
     throw Error(std::string("ResidualProblem::") + where + ": there is no parameter block " +
-                std::to_string(block.index) + " in a problem of " + std::to_string(problem.parameter_blocks()) +
-                "; use what add_parameters returned");
+                std::to_string(block.index) + " in a problem of " +
+                std::to_string(problem.parameter_blocks()) + "; use what add_parameters returned");
   }
 }
 
@@ -208,7 +209,9 @@ EvalStatus ResidualProblem::Impl::value(const Request& request, ConstVectorRef x
   return EvalStatus::ok;
 }
 
-ResidualProblem::ResidualProblem() : impl_(std::make_unique<Impl>()) { impl_->start.push_back(0); }
+ResidualProblem::ResidualProblem() : impl_(std::make_unique<Impl>()) {
+  impl_->start.push_back(0);
+}
 ResidualProblem::~ResidualProblem() = default;
 ResidualProblem::ResidualProblem(ResidualProblem&&) noexcept = default;
 ResidualProblem& ResidualProblem::operator=(ResidualProblem&&) noexcept = default;
@@ -217,7 +220,8 @@ ParameterBlock ResidualProblem::add_parameters(ConstVectorRef initial, std::stri
   const Index index = impl_->parameter_blocks();
   if (initial.empty()) {
     throw Error("ResidualProblem::add_parameters: parameter block " + std::to_string(index) +
-                (name.empty() ? "" : " '" + name + "'") + " has no values; give its start values, one or more");
+                (name.empty() ? "" : " '" + name + "'") +
+                " has no values; give its start values, one or more");
   }
   if (index >= std::numeric_limits<std::int32_t>::max()) {
     throw Error("ResidualProblem::add_parameters: more than 2^31 - 1 parameter blocks; join small ones");
@@ -321,7 +325,8 @@ std::vector<double> ResidualProblem::initial() const {
   x.reserve(impl_->values.size());
   for (Index i = 0; i < parameter_blocks(); ++i) {
     if (impl_->constant[at(i)] == 0) {
-      x.insert(x.end(), impl_->values.begin() + impl_->start[at(i)], impl_->values.begin() + impl_->start[at(i) + 1]);
+      x.insert(x.end(), impl_->values.begin() + impl_->start[at(i)],
+               impl_->values.begin() + impl_->start[at(i) + 1]);
     }
   }
   return x;
@@ -338,8 +343,12 @@ ConstVectorRef ResidualProblem::values(ParameterBlock block, ConstVectorRef x) c
   return x.subspan(at(first), size);
 }
 
-Index ResidualProblem::parameter_blocks() const { return impl_->parameter_blocks(); }
-Index ResidualProblem::residual_blocks() const { return static_cast<Index>(impl_->blocks.size()); }
+Index ResidualProblem::parameter_blocks() const {
+  return impl_->parameter_blocks();
+}
+Index ResidualProblem::residual_blocks() const {
+  return static_cast<Index>(impl_->blocks.size());
+}
 
 Index ResidualProblem::offset(ParameterBlock block) const {
   expect_handle(*impl_, block, "offset");
@@ -373,33 +382,45 @@ EvalStatus ResidualProblem::evaluate_residuals(ConstVectorRef x, VectorRef out) 
 EvalStatus ResidualProblem::evaluate_jacobian(ConstVectorRef x, MatrixRef out) const {
   const Index n = dimension();
   expects(static_cast<Index>(x.size()) == n, "evaluate_jacobian: x is not dimension() long");
-  expects(out.rows == residuals() && out.cols == n, "evaluate_jacobian: out is not residuals() x dimension()");
+  expects(out.rows == residuals() && out.cols == n,
+          "evaluate_jacobian: out is not residuals() x dimension()");
   for (Index j = 0; j < n; ++j) {
     std::fill(out.column(j), out.column(j) + out.rows, 0.0);
   }
   return detail::evaluate_jacobian_rows(*impl_, x, out);
 }
 
-EvalStatus ResidualProblem::evaluate_weighted_hessian(ConstVectorRef x, ConstVectorRef weights, MatrixRef out) const {
+EvalStatus ResidualProblem::evaluate_weighted_hessian(ConstVectorRef x, ConstVectorRef weights,
+                                                      MatrixRef out) const {
   const Index n = dimension();
   expects(static_cast<Index>(x.size()) == n, "evaluate_weighted_hessian: x is not dimension() long");
-  expects(static_cast<Index>(weights.size()) == residuals(), "evaluate_weighted_hessian: weights are not residuals() long");
+  expects(static_cast<Index>(weights.size()) == residuals(),
+          "evaluate_weighted_hessian: weights are not residuals() long");
   expects(out.rows == n && out.cols == n, "evaluate_weighted_hessian: out is not dimension() x dimension()");
   return detail::evaluate_weighted_hessian(*impl_, x, weights, out);
 }
 
-Index ResidualProblem::dimension() const { return impl_->layout().dimension; }
-Index ResidualProblem::residuals() const { return impl_->layout().residuals; }
+Index ResidualProblem::dimension() const {
+  return impl_->layout().dimension;
+}
+Index ResidualProblem::residuals() const {
+  return impl_->layout().residuals;
+}
 
 EvalStatus ResidualProblem::evaluate(const Request& request, Evaluation& evaluation) const {
-  expects(static_cast<Index>(evaluation.x.size()) == dimension(), "ResidualProblem::evaluate: x is not dimension() long");
-  expects(models().contains(request.models), "ResidualProblem::evaluate: it offers the models exact and gauss_newton");
+  expects(static_cast<Index>(evaluation.x.size()) == dimension(),
+          "ResidualProblem::evaluate: x is not dimension() long");
+  expects(models().contains(request.models),
+          "ResidualProblem::evaluate: it offers the models exact and gauss_newton");
   for (const Index term : request.sample.terms) {
-    expects(term >= 0 && term < residual_blocks(), "ResidualProblem::evaluate: a sampled term does not exist");
+    expects(term >= 0 && term < residual_blocks(),
+            "ResidualProblem::evaluate: a sampled term does not exist");
   }
-  const bool linearize = includes(request.want, Want::linearization) &&
-                         !(includes(evaluation.have, Want::linearization) && evaluation.models.contains(request.models));
-  const bool differentiate = linearize || (includes(request.want, Want::gradient) && !includes(evaluation.have, Want::gradient));
+  const bool linearize =
+      includes(request.want, Want::linearization) &&
+      !(includes(evaluation.have, Want::linearization) && evaluation.models.contains(request.models));
+  const bool differentiate =
+      linearize || (includes(request.want, Want::gradient) && !includes(evaluation.have, Want::gradient));
   if (!differentiate) {
     if (!includes(request.want, Want::value) || includes(evaluation.have, Want::value)) {
       return EvalStatus::ok;
@@ -416,7 +437,8 @@ EvalStatus ResidualProblem::evaluate(const Request& request, Evaluation& evaluat
     evaluation.linearization = std::move(made);
   }
   const bool exact = linearize && request.models.contains(Model::exact);
-  const EvalStatus status = linearization->evaluate(*impl_, request, evaluation.x, exact ? detail::Order::second : detail::Order::first, evaluation.fault);
+  const EvalStatus status = linearization->evaluate(
+      *impl_, request, evaluation.x, exact ? detail::Order::second : detail::Order::first, evaluation.fault);
   if (status != EvalStatus::ok) {
     // A linearization that was there has been overwritten.
     evaluation.have = (includes(evaluation.have, Want::value) ? Want::value : Want::nothing) |

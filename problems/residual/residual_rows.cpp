@@ -104,7 +104,7 @@ EvalStatus evaluate_weighted_hessian(const ResidualProblem::Impl& problem, Const
       }
       problem.point_at(
           layout, family, 1, [b](Index) { return b; }, x.data(), pointers.data());
-      if (family.terms->hessians({b, 1, pointers.data()}, w, r, J, S) >= 0) {
+      if (family.terms->hessians({b, 1, pointers.data()}, w, r, J, S) >= 0 || !finite(r, family.residuals)) {
         return EvalStatus::outside_domain;
       }
       for (int s = 0; s < family.slots; ++s) {

@@ -178,7 +178,9 @@ std::string ResidualProblem::Impl::describe(const Fault& fault) const {
       return block + ": the functor returned false";
     case Fault::Kind::residual:
       return block + ": residual " + std::to_string(fault.residual) + " is " +
-             (std::isnan(fault.value) ? "nan" : fault.value > 0 ? "inf" : "-inf");
+             (std::isnan(fault.value) ? "nan"
+              : fault.value > 0       ? "inf"
+                                      : "-inf");
     case Fault::Kind::loss:
       return block + ": the loss of the squared norm " + std::to_string(fault.value) + " is not finite";
     case Fault::Kind::first_derivative:

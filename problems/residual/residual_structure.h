@@ -19,7 +19,9 @@
 
 namespace kappa::detail {
 
-constexpr std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+constexpr std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
 
 /// All residual blocks of one type.
 struct Family {
@@ -56,7 +58,9 @@ struct BlockChunk {
 void append_chunks(std::int32_t number, const Family& family, Index count, std::vector<BlockChunk>& chunks);
 
 /// What an evaluation of one block's residuals is taken to cost, in multiply-adds.
-inline double value_work(const Family& family) { return family.residuals * (family.columns + 10.0); }
+inline double value_work(const Family& family) {
+  return family.residuals * (family.columns + 10.0);
+}
 
 /// Blocks are handed to their family in batches whose numbers fit on the stack.
 inline constexpr std::size_t batch_numbers = 512;
@@ -123,10 +127,10 @@ class FaultRecord {
 namespace kappa {
 
 struct ResidualProblem::Impl {
-  std::vector<double> values;       ///< start values of all parameter blocks, one after the other
-  std::vector<Index> start;         ///< parameter blocks + 1, into `values`
-  std::vector<char> constant;       ///< by parameter block
-  std::vector<std::string> names;   ///< by parameter block; empty where unnamed
+  std::vector<double> values;         ///< start values of all parameter blocks, one after the other
+  std::vector<Index> start;           ///< parameter blocks + 1, into `values`
+  std::vector<char> constant;         ///< by parameter block
+  std::vector<std::string> names;     ///< by parameter block; empty where unnamed
   std::uint64_t values_revision = 0;  ///< counts changes of constants
 
   std::vector<detail::Family> families;

@@ -45,6 +45,9 @@ class DampedLeastSquares {
   /// The rank of the damped matrix of the last solve.
   Index rank() const { return rank_; }
   Index size() const { return qr_.cols(); }
+  /// The rank of A, and where it is deficient the first column that depends on others.
+  Index undamped_rank() const { return qr_.rank(); }
+  Index dependent_column() const { return qr_.permutation()[static_cast<std::size_t>(qr_.rank())]; }
 
  private:
   void eliminate_damping(double lambda, ConstVectorRef weights);

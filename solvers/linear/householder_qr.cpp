@@ -16,11 +16,30 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
+// Latency of small least squares is mostly this factorization, so it is compiled for wider vectors too and
+// chosen when the program starts. The choice depends on the processor alone. Sanitizers start before it can.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define KAPPA_WIDE_VECTORS __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define KAPPA_WIDE_VECTORS
+#endif
+
 /// Columns y_j -= (v'y_j / head) v for `count` columns that are `stride` apart.
-void reflect(const double* v, double head, double* y, Index n, Index stride, Index count) {
+KAPPA_WIDE_VECTORS void reflect(const double* v, double head, double* y, Index n, Index stride, Index count) {
   for (Index j = 0; j < count; ++j) {
     double* column = y + j * stride;
     add_scaled(-dot(v, column, n) / head, v, column, n);
+  }
+}
+
+KAPPA_WIDE_VECTORS double length_of(const double* v, Index n) {
+  return norm(v, n);
+}
+
+KAPPA_WIDE_VECTORS void divide(double* v, double divisor, Index n) {
+  for (Index i = 0; i < n; ++i) {
+    v[i] /= divisor;
   }
 }
 
@@ -103,7 +122,7 @@ void HouseholderQr::factor_core(double tolerance) {
   const Index n = cols_;
   for (Index j = 0; j < n; ++j) {
     permutation_[at(j)] = j;
-    norms_[at(j)] = remaining_[at(j)] = reference_[at(j)] = norm(core_.data() + j * m, m);
+    norms_[at(j)] = remaining_[at(j)] = reference_[at(j)] = length_of(core_.data() + j * m, m);
   }
   rank_ = 0;
   bool full_so_far = true;
@@ -126,7 +145,7 @@ void HouseholderQr::factor_core(double tolerance) {
     }
     double* v = core_.data() + k * m + k;
     const Index length = m - k;
-    double size = norm(v, length);
+    double size = length_of(v, length);
     heads_[at(k)] = 0;
     if (size > tolerance * norms_[at(k)] && full_so_far) {
       ++rank_;
@@ -139,9 +158,7 @@ void HouseholderQr::factor_core(double tolerance) {
     if (v[0] < 0) {
       size = -size;
     }
-    for (Index i = 0; i < length; ++i) {
-      v[i] /= size;
-    }
+    divide(v, size, length);
     v[0] += 1;
     heads_[at(k)] = v[0];
     reflect(v, v[0], v + m, length, m, n - k - 1);
@@ -155,7 +172,7 @@ void HouseholderQr::factor_core(double tolerance) {
       left *= std::sqrt(std::max(0.0, 1 - t * t));
       const double shrunk = left / reference_[at(j)];
       if (!(0.05 * shrunk * shrunk > epsilon)) {
-        left = norm(core_.data() + j * m + k + 1, length - 1);
+        left = length_of(core_.data() + j * m + k + 1, length - 1);
         reference_[at(j)] = left;
       }
     }

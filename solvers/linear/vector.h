@@ -12,7 +12,7 @@
 namespace kappa::detail {
 
 /// Eight interleaved partial sums: enough independent chains to hide the latency of an addition.
-inline double dot(const double* a, const double* b, Index n) {
+[[gnu::always_inline]] inline double dot(const double* a, const double* b, Index n) {
   double s[8] = {0, 0, 0, 0, 0, 0, 0, 0};
   Index i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -31,7 +31,7 @@ inline double dot(ConstVectorRef a, ConstVectorRef b) {
 }
 
 /// y += a x.
-inline void add_scaled(double a, const double* x, double* y, Index n) {
+[[gnu::always_inline]] inline void add_scaled(double a, const double* x, double* y, Index n) {
   for (Index i = 0; i < n; ++i) {
     y[i] += a * x[i];
   }
@@ -57,13 +57,8 @@ inline bool all_finite(ConstVectorRef v) {
   return std::isfinite(largest(v));
 }
 
-/// Euclidean norm without overflow: the plain sum of squares where it is safely inside the range of a
-/// double, otherwise a second, scaled pass.
-inline double norm(const double* v, Index n) {
-  const double s = dot(v, v, n);
-  if (s > 1e-280 && s < 1e280) [[likely]] {
-    return std::sqrt(s);
-  }
+/// Euclidean norm by a scaled pass.
+inline double scaled_norm(const double* v, Index n) {
   const double top = largest(v, n);
   if (!(top > 0) || top == infinity) {
     return top;
@@ -74,6 +69,12 @@ inline double norm(const double* v, Index n) {
     scaled += t * t;
   }
   return top * std::sqrt(scaled);
+}
+/// Euclidean norm without overflow: the plain sum of squares where it is safely inside the range of a
+/// double, otherwise a second, scaled pass.
+[[gnu::always_inline]] inline double norm(const double* v, Index n) {
+  const double s = dot(v, v, n);
+  return s > 1e-280 && s < 1e280 ? std::sqrt(s) : scaled_norm(v, n);
 }
 inline double norm(ConstVectorRef v) {
   return norm(v.data(), static_cast<Index>(v.size()));

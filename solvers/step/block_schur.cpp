@@ -20,6 +20,7 @@
 #include "solvers/linear/vector.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
+#include "solvers/text.h"
 
 namespace kappa {
 namespace {
@@ -46,8 +47,8 @@ class BlockSchur final : public StepSolver {
     if (blocks == nullptr) {
       return "step 'block-schur' needs a block-sparse curvature; use step damped-cholesky or damped-cg";
     }
-    detail::SchurComplement plan;
-    plan.analyze(blocks->structure, options_.reduced_limit);
+    const detail::SchurComplement& plan = schur_;
+    schur_.analyze(blocks->structure, options_.reduced_limit);
     if (plan.reduced_size() <= options_.reduced_limit) {
       return std::nullopt;
     }
@@ -114,16 +115,18 @@ class BlockSchur final : public StepSolver {
     return detail::all_finite(out);
   }
 
-  std::string detail() const override {
+  void describe(std::string& out) const override {
+    out.clear();
     if (blocks_ == nullptr) {
-      return {};
+      return;
     }
-    const std::string kept =
-        std::to_string(schur_.kept_blocks()) + " blocks (" + std::to_string(schur_.reduced_size()) + ")";
-    return schur_.eliminated_blocks() == 0
-               ? "dense Cholesky of " + kept + ", nothing eliminated"
-               : "dense Schur complement of " + kept + ", " + std::to_string(schur_.eliminated_blocks()) +
-                     " blocks eliminated";
+    if (schur_.eliminated_blocks() == 0) {
+      detail::print_to(out, "dense Cholesky of %td blocks (%td), nothing eliminated", schur_.kept_blocks(),
+                       schur_.reduced_size());
+    } else {
+      detail::print_to(out, "dense Schur complement of %td blocks (%td), %td blocks eliminated",
+                       schur_.kept_blocks(), schur_.reduced_size(), schur_.eliminated_blocks());
+    }
   }
 
   Index factorizations() const override { return factorizations_; }
@@ -132,7 +135,8 @@ class BlockSchur final : public StepSolver {
   BlockSchurOptions options_;
   std::optional<Subproblem> subproblem_;
   const BlockMatrix* blocks_ = nullptr;
-  detail::SchurComplement schur_;
+  mutable detail::SchurComplement
+      schur_;  // unfit() analyses the structure, and prepare needs the same analysis
   Index factorizations_ = 0;
   bool factored_ = false;
 };

@@ -21,6 +21,7 @@
 #include "solvers/step/direction.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
+#include "solvers/text.h"
 
 namespace kappa {
 namespace {
@@ -86,13 +87,13 @@ class BunchKaufmanStep final : public StepSolver {
     return detail::all_finite(out);
   }
 
-  std::string detail() const override {
-    if (!factored_ || model_.is_diagonal()) {
-      return {};
+  void describe(std::string& out) const override {
+    out.clear();
+    if (factored_ && !model_.is_diagonal()) {
+      const detail::Inertia inertia = factor_.inertia(options_.delta);
+      detail::print_to(out, "%td positive, %td negative and %td tiny pivots", inertia.positive,
+                       inertia.negative, inertia.zero);
     }
-    const detail::Inertia inertia = factor_.inertia(options_.delta);
-    return std::to_string(inertia.positive) + " positive, " + std::to_string(inertia.negative) +
-           " negative and " + std::to_string(inertia.zero) + " tiny pivots";
   }
 
   Index factorizations() const override { return factorizations_; }

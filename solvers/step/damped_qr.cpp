@@ -97,11 +97,12 @@ class DampedQr final : public StepSolver {
     return detail::all_finite(out);
   }
 
-  std::string detail() const override {
-    if (ready_ && least_squares_.rank() < least_squares_.size()) {
-      return "rank " + std::to_string(least_squares_.rank()) + " of " + std::to_string(least_squares_.size());
+  std::optional<Deficiency> deficiency() const override {
+    if (!ready_ || least_squares_.undamped_rank() == least_squares_.size()) {
+      return std::nullopt;
     }
-    return {};
+    return Deficiency{least_squares_.undamped_rank(), least_squares_.size(),
+                      least_squares_.dependent_column()};
   }
 
   Index factorizations() const override { return factorizations_; }

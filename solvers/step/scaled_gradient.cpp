@@ -65,6 +65,11 @@ class ScaledGradient final : public StepSolver {
            "step newton-cg";
   }
 
+  void start() override {
+    momentum_.clear();
+    decay_ = 1;
+  }
+
   StepStatus prepare(const Subproblem& subproblem) override {
     const std::size_t n = subproblem.gradient.size();
     if (momentum_.size() != n) {

@@ -86,7 +86,7 @@ std::vector<Recipe> recipes() {
       {"newton armijo", newton({.acceptance = {"armijo"}})},
       {"newton strong-wolfe", newton({.acceptance = {"strong-wolfe"}})},
       {"newton bunch-kaufman", newton({.step = {"bunch-kaufman"}, .acceptance = {"armijo"}})},
-      {"newton-cg", newton({.curvature = {"hessian-free"}, .acceptance = {"strong-wolfe"}})},
+      {"newton-cg", newton({.curvature = {"hessian-free"}, .acceptance = {"armijo"}})},
       {"adahessian", adahessian()},
       {"sdlm", sdlm()},
       {"adahessian mini-batch", adahessian({.size = 4, .seed = 1})},

@@ -71,6 +71,31 @@ ResidualProblem scalar_problem(F f, double start) {
   return p;
 }
 
+/// Has no lower bound.
+struct Fall {
+  template <class T>
+  T operator()(std::span<const T> x) const {
+    return -x[0] * x[0] * x[0] * x[0] - x[0];
+  }
+};
+
+/// Determines the sum of its variables only.
+struct Sum {
+  template <class T>
+  bool operator()(const T* x, T* r) const {
+    r[0] = x[0] + x[1] - 2.0;
+    r[1] = 3.0 * (x[0] + x[1] - 2.0);
+    return true;
+  }
+};
+
+struct Bowl {
+  template <class T>
+  T operator()(std::span<const T> x) const {
+    return x[0] * x[0];
+  }
+};
+
 }  // namespace
 
 TEST_CASE("every descent recipe converges on a valley and says why", "[matrix]") {
@@ -298,12 +323,6 @@ TEST_CASE("a derivative that is not finite where the value is, is one more rejec
 }
 
 TEST_CASE("an objective without a lower bound fails and says so", "[matrix]") {
-  struct Fall {
-    template <class T>
-    T operator()(std::span<const T> x) const {
-      return -x[0] * x[0] * x[0] * x[0] - x[0];
-    }
-  };
   const FunctionProblem p = function_problem(Fall{}, 1);
   for (const Method& method :
        {newton(), newton({.acceptance = {"armijo"}}), newton({.curvature = {"hessian-free"}})}) {
@@ -315,14 +334,6 @@ TEST_CASE("an objective without a lower bound fails and says so", "[matrix]") {
 }
 
 TEST_CASE("rank deficiency does not stop a solve", "[matrix]") {
-  struct Sum {
-    template <class T>
-    bool operator()(const T* x, T* r) const {
-      r[0] = x[0] + x[1] - 2.0;
-      r[1] = 3.0 * (x[0] + x[1] - 2.0);
-      return true;
-    }
-  };
   ResidualProblem p;
   const auto x = p.add_parameters({5.0, -1.0}, "x");
   p.add(autodiff<2, 2>(Sum{}), {x});
@@ -354,12 +365,6 @@ TEST_CASE("parts that do not fit are refused in a sentence that names what would
       message(levenberg_marquardt({.acceptance = {"nielsen-damping", {{"initail", 1.0}}}})).find("initial") !=
       std::string::npos);
 
-  struct Bowl {
-    template <class T>
-    T operator()(std::span<const T> x) const {
-      return x[0] * x[0];
-    }
-  };
   const FunctionProblem f = function_problem(Bowl{}, 1);
   try {
     minimize(f, std::vector<double>{1.0}, levenberg_marquardt({.curvature = {"outer-product"}}));

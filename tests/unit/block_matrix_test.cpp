@@ -39,7 +39,8 @@ BlockMatrix random_matrix(Index blocks, Index hubs, double density, std::uint64_
     value = random.normal();
   }
   for (Index i = 0; i < blocks; ++i) {
-    double* diagonal = B.values.data() + s.value_start[static_cast<std::size_t>(s.row_start[static_cast<std::size_t>(i)])];
+    double* diagonal =
+        B.values.data() + s.value_start[static_cast<std::size_t>(s.row_start[static_cast<std::size_t>(i)])];
     const Index n = s.block_size(i);
     for (Index r = 0; r < n; ++r) {
       for (Index c = 0; c < r; ++c) {
@@ -54,13 +55,15 @@ Eigen::MatrixXd entry_by_entry(const BlockMatrix& B) {
   const auto& s = B.structure;
   Eigen::MatrixXd out = Eigen::MatrixXd::Zero(s.size(), s.size());
   for (Index i = 0; i < s.blocks(); ++i) {
-    for (Index k = s.row_start[static_cast<std::size_t>(i)]; k < s.row_start[static_cast<std::size_t>(i) + 1]; ++k) {
+    for (Index k = s.row_start[static_cast<std::size_t>(i)]; k < s.row_start[static_cast<std::size_t>(i) + 1];
+         ++k) {
       const Index j = s.column[static_cast<std::size_t>(k)];
       for (Index r = 0; r < s.block_size(i); ++r) {
         for (Index c = 0; c < s.block_size(j); ++c) {
           const Index row = s.offset[static_cast<std::size_t>(i)] + r;
           const Index col = s.offset[static_cast<std::size_t>(j)] + c;
-          out(row, col) = out(col, row) = B.values[static_cast<std::size_t>(s.value_start[static_cast<std::size_t>(k)] + r + c * s.block_size(i))];
+          out(row, col) = out(col, row) = B.values[static_cast<std::size_t>(
+              s.value_start[static_cast<std::size_t>(k)] + r + c * s.block_size(i))];
         }
       }
     }
@@ -71,7 +74,8 @@ Eigen::MatrixXd entry_by_entry(const BlockMatrix& B) {
 }  // namespace
 
 TEST_CASE("a block matrix multiplies, shows its diagonal and expands like the dense matrix it stands for") {
-  for (const auto& [blocks, hubs, density] : {std::tuple<Index, Index, double>{1, 0, 0.0}, {7, 1, 0.3}, {150, 3, 0.1}, {300, 40, 0.6}}) {
+  for (const auto& [blocks, hubs, density] :
+       {std::tuple<Index, Index, double>{1, 0, 0.0}, {7, 1, 0.3}, {150, 3, 0.1}, {300, 40, 0.6}}) {
     const BlockMatrix B = random_matrix(blocks, hubs, density, 11);
     const Index n = B.structure.size();
     CAPTURE(blocks, n, B.values.size());

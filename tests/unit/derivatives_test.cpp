@@ -1,4 +1,5 @@
-// jacobian, Hessians, check_derivatives and covariance against formulas, long double and NIST's certified values.
+// jacobian, Hessians, check_derivatives and covariance against formulas, long double and NIST's certified
+// values.
 #include "kappa/derivatives.h"
 
 #include <Eigen/Dense>
@@ -15,12 +16,12 @@
 
 namespace {
 
+using Eigen::MatrixXd;
 using kappa::ConstVectorRef;
 using kappa::Index;
 using kappa::Matrix;
 using kappa::ParameterBlock;
 using kappa::ResidualProblem;
-using Eigen::MatrixXd;
 
 /// r = (x y, x^2 + z, y z^2) with all derivatives by hand.
 struct Products {
@@ -41,7 +42,7 @@ ResidualProblem products() {
   return problem;
 }
 
-/// Reprojection's Jacobian by jets with one entry off by a relative error.
+/// Reprojection's Jacobian by jets with one entry off by some error.
 struct WrongReprojection {
   kappa::Reprojection model;
   int residual = -1, slot = 0, entry = 0;
@@ -57,7 +58,8 @@ struct WrongReprojection {
       return false;
     }
     if (residual >= 0) {
-      all[residual * 12 + slot * 9 + entry] *= 1 + relative;
+      double& wrong = all[residual * 12 + slot * 9 + entry];
+      wrong += relative * (1 + std::fabs(wrong));
     }
     for (int k = 0; k < 2; ++k) {
       std::copy(all + k * 12, all + k * 12 + 9, J[0] + k * 9);
@@ -206,11 +208,14 @@ TEST_CASE("the check finds any single wrong entry of a 2 x (9 + 3) Jacobian and 
       wrong.relative = 1e-3;
       const ResidualProblem problem = bundle(2, wrong);
       const auto check = kappa::check_derivatives(problem, problem.initial());
-      const std::string where = "residual block 2 on 'camera', parameter block 3, residual " + std::to_string(residual) +
-                                ", parameter block '" + (column < 9 ? "camera" : "parameter block 3") + "', entry " + std::to_string(wrong.entry);
+      const std::string where = "residual block 2 on 'camera', parameter block 3, residual " +
+                                std::to_string(residual) + ", parameter block '" +
+                                (column < 9 ? "camera" : "parameter block 3") + "', entry " +
+                                std::to_string(wrong.entry);
       CAPTURE(where, check.text());
       REQUIRE_FALSE(check.passed());
-      CHECK(std::any_of(check.mismatches.begin(), check.mismatches.end(), [&](const auto& m) { return m.where == where; }));
+      CHECK(std::any_of(check.mismatches.begin(), check.mismatches.end(),
+                        [&](const auto& m) { return m.where == where; }));
       CHECK(check.text().find(where) != std::string::npos);
       // The gradient is wrong in that variable too, and nothing else is.
       CHECK(check.mismatches.size() <= 2);
@@ -290,7 +295,9 @@ TEST_CASE("the check of many variables goes along random directions and still fi
   const auto check = kappa::check_derivatives(problem, problem.initial());
   REQUIRE_FALSE(check.passed());
   CHECK(std::any_of(check.mismatches.begin(), check.mismatches.end(), [](const auto& m) {
-    return m.where == "residual block 77 on parameter block 77, residual 0, parameter block 'parameter block 77', entry 0";
+    return m.where ==
+           "residual block 77 on parameter block 77, residual 0, parameter block 'parameter block 77', entry "
+           "0";
   }));
   CHECK(check.compared == 600 + 10);
 }
@@ -306,14 +313,16 @@ TEST_CASE("standard errors at NIST's certified parameters are the certified ones
     CHECK(c.undetermined.empty());
     // Lanczos1's residuals, 4e-13 of data of size 1, are mostly rounding of the certified parameters.
     if (std::string(nist.name) == "Lanczos1") {
-      const auto given = kappa::covariance(problem, problem.initial(), std::pow(nist.residual_standard_deviation, 2));
+      const auto given =
+          kappa::covariance(problem, problem.initial(), std::pow(nist.residual_standard_deviation, 2));
       CHECK(kappa::smallest_log_relative_error(given.standard_errors, nist.standard_deviations()) > 6);
       continue;
     }
     CHECK(kappa::smallest_log_relative_error(c.standard_errors, nist.standard_deviations()) > 6);
     CHECK(std::sqrt(c.variance) == Approx(nist.residual_standard_deviation).epsilon(1e-6));
     for (Index i = 0; i < nist.parameters; ++i) {
-      CHECK(c.standard_errors[static_cast<std::size_t>(i)] == Approx(std::sqrt(c.matrix(i, i))).epsilon(1e-12));
+      CHECK(c.standard_errors[static_cast<std::size_t>(i)] ==
+            Approx(std::sqrt(c.matrix(i, i))).epsilon(1e-12));
     }
   }
 }

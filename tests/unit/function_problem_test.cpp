@@ -1,15 +1,16 @@
 // FunctionProblem: each mix of callbacks gives the derivatives of a function whose derivatives are known.
-#include "kappa/function.h"
-
 #include <Eigen/Dense>
 #include <cmath>
 #include <string>
 #include <vector>
 
+#include "kappa/function.h"
 #include "support/catch.h"
 
 namespace {
 
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
 using kappa::Callbacks;
 using kappa::ConstVectorRef;
 using kappa::EvalStatus;
@@ -21,8 +22,6 @@ using kappa::Model;
 using kappa::Request;
 using kappa::VectorRef;
 using kappa::Want;
-using Eigen::MatrixXd;
-using Eigen::VectorXd;
 
 constexpr Index n = 5;
 
@@ -42,7 +41,9 @@ struct Quartic {
   }
 };
 
-double value(ConstVectorRef x) { return Quartic{}(x); }
+double value(ConstVectorRef x) {
+  return Quartic{}(x);
+}
 VectorXd gradient(ConstVectorRef x) {
   VectorXd g(n);
   for (Index i = 0; i < n; ++i) {
@@ -107,7 +108,8 @@ Request everything() {
   return request;
 }
 
-void check_derivatives_of(const FunctionProblem& problem, double gradient_tolerance, double hessian_tolerance) {
+void check_derivatives_of(const FunctionProblem& problem, double gradient_tolerance,
+                          double hessian_tolerance) {
   Evaluation e;
   e.reset(point, 0);
   REQUIRE(problem.evaluate(everything(), e) == EvalStatus::ok);
@@ -137,7 +139,9 @@ TEST_CASE("every mix of callbacks gives the derivatives, to the accuracy of what
       CAPTURE(base, second);
       const bool exact_gradient = (base & has_gradient) != 0;
       check_derivatives_of(FunctionProblem(callbacks(base | second)), exact_gradient ? 1e-14 : 1e-8,
-                           second != 0 ? 1e-13 : exact_gradient ? 1e-8 : 1e-5);
+                           second != 0      ? 1e-13
+                           : exact_gradient ? 1e-8
+                                            : 1e-5);
     }
   }
 }
@@ -155,7 +159,8 @@ TEST_CASE("notes name what is differenced and nothing else") {
   REQUIRE(value_only.size() == 3);
   CHECK(value_only[0] == "the gradient is a central difference of the value (10 values)");
   CHECK(value_only[1] == "Hessian-vector products are central differences of the gradient (2 gradients)");
-  CHECK(notes(has_gradient | has_product) == std::vector<std::string>{"the Hessian is assembled from products with the unit vectors"});
+  CHECK(notes(has_gradient | has_product) ==
+        std::vector<std::string>{"the Hessian is assembled from products with the unit vectors"});
   CHECK(FunctionProblem(callbacks(has_gradient)).notes({}).empty());
 }
 
@@ -216,7 +221,9 @@ TEST_CASE("an evaluation of a function is added to and calls no more than it nee
   Callbacks c = callbacks(has_value | has_gradient | has_hessian);
   const Callbacks plain = c;
   c.value = [&](ConstVectorRef x, double& f) { return ++values, plain.value(x, f); };
-  c.value_and_gradient = [&](ConstVectorRef x, double& f, VectorRef g) { return ++gradients, plain.value_and_gradient(x, f, g); };
+  c.value_and_gradient = [&](ConstVectorRef x, double& f, VectorRef g) {
+    return ++gradients, plain.value_and_gradient(x, f, g);
+  };
   c.hessian = [&](ConstVectorRef x, MatrixRef H) { return ++hessians, plain.hessian(x, H); };
   const FunctionProblem problem(c);
   Evaluation e;

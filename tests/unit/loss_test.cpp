@@ -34,7 +34,8 @@ std::vector<Case> cases(double a) {
        }},
       {"scaled cauchy", kappa::scaled(kappa::cauchy(a), 2.5),
        [b](Scalar s) { return Scalar(2.5) * b * b * std::log(1 + s / (b * b)); }},
-      {"twice scaled", kappa::scaled(kappa::scaled(kappa::Loss(), 3.0), 0.5), [](Scalar s) { return Scalar(1.5) * s; }},
+      {"twice scaled", kappa::scaled(kappa::scaled(kappa::Loss(), 3.0), 0.5),
+       [](Scalar s) { return Scalar(1.5) * s; }},
   };
 }
 
@@ -55,9 +56,12 @@ TEST_CASE("a loss and its two derivatives agree with the formula at inliers and 
         const Scalar h = Scalar(1e-4) * s;
         const kappa::LossValue v = c.loss.evaluate(s);
         CHECK(v.rho == Approx(static_cast<double>(c.formula(s))).epsilon(1e-13));
-        const Scalar first = (8 * (c.formula(s + h) - c.formula(s - h)) - (c.formula(s + 2 * h) - c.formula(s - 2 * h))) / (12 * h);
-        const Scalar second = (16 * (c.formula(s + h) + c.formula(s - h)) - (c.formula(s + 2 * h) + c.formula(s - 2 * h)) -
-                               30 * c.formula(s)) / (12 * h * h);
+        const Scalar first =
+            (8 * (c.formula(s + h) - c.formula(s - h)) - (c.formula(s + 2 * h) - c.formula(s - 2 * h))) /
+            (12 * h);
+        const Scalar second = (16 * (c.formula(s + h) + c.formula(s - h)) -
+                               (c.formula(s + 2 * h) + c.formula(s - 2 * h)) - 30 * c.formula(s)) /
+                              (12 * h * h);
         CHECK(v.first == Approx(static_cast<double>(first)).epsilon(1e-9).margin(1e-12));
         CHECK(v.second * s == Approx(static_cast<double>(second) * s).epsilon(1e-7).margin(1e-8));
       }

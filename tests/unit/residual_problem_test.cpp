@@ -1,6 +1,4 @@
 // ResidualProblem against long double: the objective is written a second time here, and differenced.
-#include "kappa/residuals.h"
-
 #include <Eigen/Dense>
 #include <cmath>
 #include <functional>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "kappa/random.h"
+#include "kappa/residuals.h"
 #include "support/catch.h"
 
 namespace {
@@ -63,7 +62,8 @@ struct WrittenBend {
     const double e = std::exp(0.3 * p[0]);
     const double c = std::cos(p[1] + a * q[1]);
     if (J[0] != nullptr) {
-      const double first[6] = {0.3 * e * q[0], p[2], p[1], 0.5 * q[1] * q[1], c * p[2], std::sin(p[1] + a * q[1])};
+      const double first[6] = {0.3 * e * q[0],    p[2],     p[1],
+                               0.5 * q[1] * q[1], c * p[2], std::sin(p[1] + a * q[1])};
       std::copy(first, first + 6, J[0]);
     }
     if (J[1] != nullptr) {
@@ -198,7 +198,8 @@ struct Twin {
         return f;
       };
       const Scalar h = 1e-4L;
-      g(static_cast<Index>(i)) = static_cast<double>((8 * (at(h) - at(-h)) - at(2 * h) + at(-2 * h)) / (12 * h));
+      g(static_cast<Index>(i)) =
+          static_cast<double>((8 * (at(h) - at(-h)) - at(2 * h) + at(-2 * h)) / (12 * h));
     }
     return g;
   }
@@ -221,7 +222,8 @@ struct Twin {
         };
         const Scalar h = 1e-3L;
         const auto entry = static_cast<double>((4 * mixed(h / 2) - mixed(h)) / 3);
-        H(static_cast<Index>(i), static_cast<Index>(j)) = H(static_cast<Index>(j), static_cast<Index>(i)) = entry;
+        H(static_cast<Index>(i), static_cast<Index>(j)) = H(static_cast<Index>(j), static_cast<Index>(i)) =
+            entry;
       }
     }
     return H;
@@ -250,11 +252,19 @@ MatrixXd expanded(const kappa::BlockMatrix& B) {
   B.dense({out.data(), out.rows(), out.cols(), out.rows()});
   return out;
 }
-kappa::VectorRef ref(VectorXd& v) { return {v.data(), static_cast<std::size_t>(v.size())}; }
-ConstVectorRef ref(const VectorXd& v) { return {v.data(), static_cast<std::size_t>(v.size())}; }
-VectorXd vector(ConstVectorRef v) { return Eigen::Map<const VectorXd>(v.data(), static_cast<Index>(v.size())); }
+kappa::VectorRef ref(VectorXd& v) {
+  return {v.data(), static_cast<std::size_t>(v.size())};
+}
+ConstVectorRef ref(const VectorXd& v) {
+  return {v.data(), static_cast<std::size_t>(v.size())};
+}
+VectorXd vector(ConstVectorRef v) {
+  return Eigen::Map<const VectorXd>(v.data(), static_cast<Index>(v.size()));
+}
 
-double gap(const MatrixXd& a, const MatrixXd& b) { return (a - b).cwiseAbs().maxCoeff() / (1 + b.cwiseAbs().maxCoeff()); }
+double gap(const MatrixXd& a, const MatrixXd& b) {
+  return (a - b).cwiseAbs().maxCoeff() / (1 + b.cwiseAbs().maxCoeff());
+}
 
 const std::vector<std::string> losses{"none", "huber", "cauchy", "soft_l1", "arctan", "tukey", "weighted"};
 
@@ -268,7 +278,8 @@ ResidualProblem ring(Index count, const kappa::Loss& loss) {
     three.push_back(problem.add_parameters({random.normal(), random.normal(), random.normal()}));
   }
   for (Index i = 0; i < count; ++i) {
-    problem.add(kappa::autodiff<2, 3, 2>(Bend{random.normal()}), {three[static_cast<std::size_t>(i % (count / 4))], hub}, loss);
+    problem.add(kappa::autodiff<2, 3, 2>(Bend{random.normal()}),
+                {three[static_cast<std::size_t>(i % (count / 4))], hub}, loss);
     if (i % 5 == 0) {
       problem.add(kappa::autodiff<1, 2>(Line{random.uniform(), 1}), {hub});
     }
@@ -278,7 +289,8 @@ ResidualProblem ring(Index count, const kappa::Loss& loss) {
 
 }  // namespace
 
-TEST_CASE("value, gradient and exact Hessian agree with long double for every loss, near and far, held or free") {
+TEST_CASE(
+    "value, gradient and exact Hessian agree with long double for every loss, near and far, held or free") {
   for (const std::string& loss : losses) {
     for (const double size : {0.1, 1.0, 2.0}) {
       for (const bool hold : {false, true}) {
@@ -307,7 +319,9 @@ TEST_CASE("the losses of the cases above are met in both regions") {
   }
 }
 
-TEST_CASE("gauss-newton is the loss's Hessian in the residuals with its radial eigenvalue kept from falling below zero") {
+TEST_CASE(
+    "gauss-newton is the loss's Hessian in the residuals with its radial eigenvalue no smaller than the "
+    "others") {
   for (const std::string& loss : losses) {
     CAPTURE(loss);
     const Twin twin(loss, true, 1.5);
@@ -329,14 +343,17 @@ TEST_CASE("gauss-newton is the loss's Hessian in the residuals with its radial e
       // Half the Hessian of rho(|r|^2) in r.
       const MatrixXd outer = v.first * MatrixXd::Identity(rows, rows) + 2 * v.second * rb * rb.transpose();
       const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(outer);
-      const MatrixXd clamped = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(0).asDiagonal() * eigen.eigenvectors().transpose();
+      const MatrixXd clamped = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(v.first).asDiagonal() *
+                               eigen.eigenvectors().transpose();
       oracle += J.middleRows(row, rows).transpose() * clamped * J.middleRows(row, rows);
     }
     CHECK(gap(dense(*e.linearization, Model::gauss_newton), oracle) < 1e-12);
   }
 }
 
-TEST_CASE("dense, blocks, products and diagonal are one matrix, for both models, small and large, whole and sampled") {
+TEST_CASE(
+    "dense, blocks, products and diagonal are one matrix, for both models, small and large, whole and "
+    "sampled") {
   const auto check = [](const ResidualProblem& problem, std::span<const Index> terms) {
     const auto x = problem.initial();
     const Evaluation e = evaluated(problem, x, terms);
@@ -382,7 +399,8 @@ TEST_CASE("by owners and block after block make the same gradient and matrix") {
   const Evaluation a = evaluated(small, small.initial());
   const Evaluation b = evaluated(large, large.initial());
   CHECK(gap(vector(b.gradient).head(n), vector(a.gradient)) < 1e-13);
-  CHECK(gap(dense(*b.linearization, Model::exact).topLeftCorner(n, n), dense(*a.linearization, Model::exact)) < 1e-13);
+  CHECK(gap(dense(*b.linearization, Model::exact).topLeftCorner(n, n),
+            dense(*a.linearization, Model::exact)) < 1e-13);
   // The long sums are cut into pieces; a plain loop is the oracle.
   MatrixXd J(large.residuals(), large.dimension());
   VectorXd r(large.residuals());
@@ -391,10 +409,11 @@ TEST_CASE("by owners and block after block make the same gradient and matrix") {
   REQUIRE(large.evaluate_residuals(x, ref(r)) == EvalStatus::ok);
   const MatrixXd tail = J.bottomRows(16000).rightCols(5);
   CHECK(gap(vector(b.gradient).tail(5), tail.transpose() * r.tail(16000)) < 1e-12);
-  CHECK(gap(expanded(*b.linearization->blocks(Model::gauss_newton)).bottomRightCorner(5, 5), tail.transpose() * tail) < 1e-12);
+  CHECK(gap(expanded(*b.linearization->blocks(Model::gauss_newton)).bottomRightCorner(5, 5),
+            tail.transpose() * tail) < 1e-12);
 }
 
-TEST_CASE("the root squared is gauss-newton, and its right-hand side gives the gradient where it exists") {
+TEST_CASE("the root squared is gauss-newton, and its right-hand side gives the gradient") {
   for (const std::string& loss : losses) {
     CAPTURE(loss);
     const Twin twin(loss, true, 1.5);
@@ -402,14 +421,11 @@ TEST_CASE("the root squared is gauss-newton, and its right-hand side gives the g
     const Evaluation e = evaluated(twin.problem, x);
     const kappa::Root* root = e.linearization->root(Model::gauss_newton);
     REQUIRE(root != nullptr);
-    const MatrixXd A = Eigen::Map<const MatrixXd, 0, Eigen::OuterStride<>>(root->A.data, root->A.rows, root->A.cols, Eigen::OuterStride<>(root->A.stride));
+    const MatrixXd A = Eigen::Map<const MatrixXd, 0, Eigen::OuterStride<>>(
+        root->A.data, root->A.rows, root->A.cols, Eigen::OuterStride<>(root->A.stride));
     CHECK(gap(A.transpose() * A, dense(*e.linearization, Model::gauss_newton)) < 1e-12);
-    // These losses have outliers whose radial eigenvalue is clamped.
-    const bool clamped = loss == "huber" || loss == "cauchy" || loss == "arctan" || loss == "tukey";
-    CHECK(root->c.empty() == clamped);
-    if (!root->c.empty()) {
-      CHECK(gap(A.transpose() * vector(root->c), vector(e.gradient)) < 1e-12);
-    }
+    REQUIRE(root->c.size() == static_cast<std::size_t>(A.rows()));
+    CHECK(gap(A.transpose() * vector(root->c), vector(e.gradient)) < 1e-12);
     const VectorXd v = VectorXd::Random(A.cols());
     const VectorXd w = VectorXd::Random(A.rows());
     VectorXd Av(A.rows()), Aw(A.cols());
@@ -449,7 +465,9 @@ TEST_CASE("the second directional derivative is that of the residuals, for jets 
       REQUIRE(problem.evaluate_residuals(ref(x), ref(r)) == EvalStatus::ok);
       return r;
     };
-    const auto second = [&](double h) -> VectorXd { return (residuals(h) - 2 * residuals(0) + residuals(-h)) / (h * h); };
+    const auto second = [&](double h) -> VectorXd {
+      return (residuals(h) - 2 * residuals(0) + residuals(-h)) / (h * h);
+    };
     const VectorXd r_vv = (4 * second(5e-4) - second(1e-3)) / 3;
     MatrixXd J(problem.residuals(), problem.dimension());
     REQUIRE(problem.evaluate_jacobian(x0, {J.data(), J.rows(), J.cols(), J.rows()}) == EvalStatus::ok);
@@ -474,14 +492,18 @@ TEST_CASE("written Jacobians give the derivatives of jets, and the notes say wha
         "second derivatives of 14 residual blocks are central differences of their analytic Jacobians");
 }
 
-TEST_CASE("a sample's value and gradient are those of its terms, and samples of a partition average to the whole") {
+TEST_CASE(
+    "a sample's value and gradient are those of its terms, and samples of a partition average to the whole") {
   const Twin twin("soft_l1", true, 1.0);
   const auto x = twin.problem.initial();
   const Evaluation whole = evaluated(twin.problem, x);
   double value = 0;
   VectorXd gradient = VectorXd::Zero(twin.problem.dimension());
   MatrixXd H = MatrixXd::Zero(gradient.size(), gradient.size());
-  const std::vector<std::vector<Index>> partition{{27, 1, 2}, {0, 3, 4, 5, 6, 7, 8, 9, 10}, {26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11}};
+  const std::vector<std::vector<Index>> partition{
+      {27, 1, 2},
+      {0, 3, 4, 5, 6, 7, 8, 9, 10},
+      {26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11}};
   for (const auto& terms : partition) {
     const Evaluation e = evaluated(twin.problem, x, terms);
     CHECK(e.value == Approx(static_cast<double>(twin.value({x.begin(), x.end()}, terms))).epsilon(1e-13));
@@ -551,7 +573,8 @@ TEST_CASE("one evaluation serves problems of other structures and other constant
       REQUIRE(problem.evaluate(request, e) == EvalStatus::ok);
       const Evaluation fresh = evaluated(problem, problem.initial());
       CHECK(gap(vector(e.gradient), vector(fresh.gradient)) < 1e-13);
-      CHECK(e.linearization->blocks(Model::gauss_newton)->values == fresh.linearization->blocks(Model::gauss_newton)->values);
+      CHECK(e.linearization->blocks(Model::gauss_newton)->values ==
+            fresh.linearization->blocks(Model::gauss_newton)->values);
       CHECK(e.gradient.size() == static_cast<std::size_t>(problem.dimension()));
     };
     reused();
@@ -646,13 +669,17 @@ struct Faulty {
 TEST_CASE("a fault names the first residual block to blame, and what is wrong with it") {
   Faulty f;
   for (const Want want : {Want::value, Want::gradient, Want::linearization}) {
-    CHECK(f.fault({0.5, 0.5, 1.5}, want) == "residual block 0 on parameter block 1: the functor returned false");
-    CHECK(f.fault({0.5, -1, 0.5}, want) == "residual block 1 on 'pose', parameter block 1: residual 1 is nan");
+    CHECK(f.fault({0.5, 0.5, 1.5}, want) ==
+          "residual block 0 on parameter block 1: the functor returned false");
+    CHECK(f.fault({0.5, -1, 0.5}, want) ==
+          "residual block 1 on 'pose', parameter block 1: residual 1 is nan");
     // Both kinds at once: the lower block counts, though it belongs to another family.
-    CHECK(f.fault({0.5, -1, 1.5}, want) == "residual block 0 on parameter block 1: the functor returned false");
+    CHECK(f.fault({0.5, -1, 1.5}, want) ==
+          "residual block 0 on parameter block 1: the functor returned false");
   }
   const std::string derivative =
-      "residual block 1 on 'pose', parameter block 1: the derivative of residual 1 with respect to parameter block "
+      "residual block 1 on 'pose', parameter block 1: the derivative of residual 1 with respect to parameter "
+      "block "
       "'pose', entry 1, is not finite";
   CHECK(f.fault({0.5, 0, 0.5}, Want::gradient) == derivative);
   CHECK(f.fault({0.5, 0, 0.5}, Want::linearization) == derivative);
@@ -739,10 +766,16 @@ TEST_CASE("add explains what does not fit") {
     }
     return std::string();
   };
-  CHECK(message({p}) == "ResidualProblem::add: residual block 0 is given 1 parameter blocks, but its term takes 2 (of sizes 3, 2)");
-  CHECK(message({q, p}) == "ResidualProblem::add: residual block 0 at position 0 has parameter block 'parameter block 1' of size 2, "
-                           "but the term takes size 3 there (its sizes are 3, 2)");
-  CHECK(message({p, ParameterBlock{}}).find("at position 1 names parameter block -1, but the problem has 2") != std::string::npos);
+  CHECK(message({p}) ==
+        "ResidualProblem::add: residual block 0 is given 1 parameter blocks, but its term takes 2 (of sizes "
+        "3, 2)");
+  CHECK(message({q, p}) ==
+        "ResidualProblem::add: residual block 0 at position 0 has parameter block 'parameter block 1' of "
+        "size 2, "
+        "but the term takes size 3 there (its sizes are 3, 2)");
+  CHECK(
+      message({p, ParameterBlock{}}).find("at position 1 names parameter block -1, but the problem has 2") !=
+      std::string::npos);
   CHECK(message({p, ParameterBlock{2}}).find("names parameter block 2") != std::string::npos);
   CHECK(message({p, q}).empty());
   CHECK(problem.residual_blocks() == 1);

@@ -497,7 +497,9 @@ TEST_CASE("block elimination solves the damped system") {
   const auto solver = block_schur_part().make({});
   REQUIRE_FALSE(solver->unfit(B).has_value());
   REQUIRE(solver->prepare({B, gradient, metric}) == StepStatus::ok);
-  CHECK(solver->detail() ==
+  std::string description;
+  solver->describe(description);
+  CHECK(description ==
         "dense Schur complement of 5 blocks (" + std::to_string(5 * camera) + "), 60 blocks eliminated");
   double last = infinity;
   for (const double lambda : {0.0, 1e-4, 1.0, 100.0}) {
