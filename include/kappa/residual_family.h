@@ -27,6 +27,10 @@ struct BlockRange {
   Index first = 0;
   Index count = 0;
   const double* const* parameters = nullptr;
+  /// `shared`: all blocks have the parameters of the first, as in curve fitting; only those are listed.
+  enum class Parameters : unsigned char { of_each_block, shared } kind = Parameters::of_each_block;
+
+  bool shared() const { return kind == Parameters::shared; }
 };
 
 enum class SecondOrder : unsigned char { exact, differences };
@@ -119,29 +123,44 @@ struct AutoDiff {
 
   static bool values(const F& f, const double* const* blocks, double* r) { return Slots::call(f, blocks, r); }
 
-  static bool jacobian(const F& f, const double* const* blocks, double* r, double* J) {
-    constexpr int width = columns <= detail::one_pass_columns ? columns : detail::chunk_columns;
+  static constexpr bool one_pass = columns <= detail::one_pass_columns;
+  static constexpr int width = one_pass ? columns : detail::chunk_columns;
+  using Inputs = std::array<Jet<double, width>, static_cast<std::size_t>(columns)>;
+
+  /// Jets at the parameters whose partials are those of columns begin .. begin + width.
+  static void load(const double* const* blocks, int begin, Inputs& x) {
     std::array<double, static_cast<std::size_t>(columns)> point;
     Slots::gather(blocks, point.data());
-    std::array<Jet<double, width>, static_cast<std::size_t>(columns)> x;
+    for (int i = 0; i < columns; ++i) {
+      auto& xi = x[static_cast<std::size_t>(i)];
+      xi = Jet<double, width>(point[static_cast<std::size_t>(i)]);
+      if (i >= begin && i < begin + width) {
+        xi.v[i - begin] = 1.0;
+      }
+    }
+  }
+
+  static bool jacobian(const F& f, const Inputs& x, int begin, double* r, double* J) {
     std::array<Jet<double, width>, static_cast<std::size_t>(R)> out;
+    if (!Slots::call(f, x.data(), out.data())) {
+      return false;
+    }
+    for (int k = 0; k < R; ++k) {
+      const auto& rk = out[static_cast<std::size_t>(k)];
+      r[k] = rk.a;
+      for (int i = begin; i < columns && i < begin + width; ++i) {
+        J[k * columns + i] = rk.v[i - begin];
+      }
+    }
+    return true;
+  }
+
+  static bool jacobian(const F& f, const double* const* blocks, double* r, double* J) {
+    Inputs x;
     for (int begin = 0; begin < columns; begin += width) {
-      for (int i = 0; i < columns; ++i) {
-        auto& xi = x[static_cast<std::size_t>(i)];
-        xi = Jet<double, width>(point[static_cast<std::size_t>(i)]);
-        if (i >= begin && i < begin + width) {
-          xi.v[i - begin] = 1.0;
-        }
-      }
-      if (!Slots::call(f, x.data(), out.data())) {
+      load(blocks, begin, x);
+      if (!jacobian(f, x, begin, r, J)) {
         return false;
-      }
-      for (int k = 0; k < R; ++k) {
-        const auto& rk = out[static_cast<std::size_t>(k)];
-        r[k] = rk.a;
-        for (int i = begin; i < columns && i < begin + width; ++i) {
-          J[k * columns + i] = rk.v[i - begin];
-        }
       }
     }
     return true;
@@ -390,6 +409,15 @@ class TypedFamily final : public ResidualFamily {
     });
   }
   Index jacobians(const BlockRange& range, double* r, double* J) const override {
+    if constexpr (requires { requires Term::one_pass; }) {
+      if (range.shared()) {  // the inputs are set up once for all blocks
+        typename Term::Inputs x;
+        Term::load(range.parameters, 0, x);
+        return each(range, [&](const auto& f, const double* const*, Index b) {
+          return Term::jacobian(f, x, 0, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
+        });
+      }
+    }
     return each(range, [&](const auto& f, const double* const* x, Index b) {
       return Term::jacobian(f, x, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
     });
@@ -413,7 +441,7 @@ class TypedFamily final : public ResidualFamily {
   Index each(const BlockRange& range, Visit visit) const {
     for (Index b = 0; b < range.count; ++b) {
       if (!visit(functors_[static_cast<std::size_t>(range.first + b)],
-                 range.parameters + b * Term::Slots::count, b)) {
+                 range.parameters + (range.shared() ? 0 : b * Term::Slots::count), b)) {
         return range.first + b;
       }
     }

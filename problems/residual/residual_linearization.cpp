@@ -152,11 +152,13 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
     const Index count = std::min(batch, chunk.count - begun);
     SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
     problem_->point_at(
-        *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(),
-        pointers.data());
+        *layout_, family, plain_dense_ ? 1 : count, [&](Index b) { return part.local_of(first + b); },
+        x_.data(), pointers.data());
     Index evaluated = count;
     const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
-      const BlockRange range{local, run, pointers.data() + done * family.slots};
+      const BlockRange range{
+          local, run, pointers.data() + done * family.slots,
+          plain_dense_ ? BlockRange::Parameters::shared : BlockRange::Parameters::of_each_block};
       double* r = part.r.data() + (first + done) * R;
       double* J = part.J.data() + (first + done) * R * family.columns;
       const Index refused = order_ == Order::second

@@ -45,7 +45,7 @@ bool DampedLeastSquares::finite() const {
       return false;
     }
   }
-  return true;
+  return root_.c.empty() || all_finite(qtc_);
 }
 
 /// s_ and y_ become the triangle and the right-hand side of the damped problem.

@@ -40,7 +40,7 @@ class DampedLeastSquares {
 
   /// |A d|^2 of the last solution.
   double fit() const { return fit_; }
-  /// Whether the factor of A is finite.
+  /// Whether the factor of A, and c in its terms, are finite.
   bool finite() const;
   /// The rank of the damped matrix of the last solve.
   Index rank() const { return rank_; }

@@ -59,11 +59,11 @@ class DampedQr final : public StepSolver {
     subproblem_.emplace(subproblem);
     ready_ = false;
     const Root* root = subproblem.B.root();
-    if (root == nullptr || !detail::all_finite(subproblem.gradient) || !detail::all_finite(root->c)) {
+    if (root == nullptr || !detail::all_finite(subproblem.gradient)) {
       return StepStatus::failed;
     }
     least_squares_.factor(*root, subproblem.gradient, options_.rank_tolerance);
-    if (!least_squares_.finite()) {  // an entry of A that is not finite leaves its trace in the factor
+    if (!least_squares_.finite()) {  // an entry of A or c that is not finite leaves its trace
       return StepStatus::failed;
     }
     ++factorizations_;
