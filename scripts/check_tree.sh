@@ -11,7 +11,7 @@ complain() {
 
 mapfile -t sources < <(git ls-files '*.h' '*.hpp' '*.cpp' '*.c')
 if command -v clang-format >/dev/null; then
-  mapfile -t unformatted < <(clang-format --dry-run "${sources[@]}" 2>&1 | grep -oE '^[^:]+:' | sort -u)
+  mapfile -t unformatted < <(clang-format --dry-run "${sources[@]}" 2>&1 | grep -oE '^[a-z_/.]+\.(h|hpp|cpp|c):' | sort -u)
   [ ${#unformatted[@]} -eq 0 ] || complain "not formatted by .clang-format: ${unformatted[*]}"
 fi
 if grep -nE '#include "solvers/' -r problems; then

@@ -59,7 +59,7 @@ struct Trial {
   StepReport step;
   double current_value = 0;
   double value = 0;
-  double slope = 0;  ///< g(trial)'d, where trial gradients are asked for
+  double slope = 0;           ///< g(trial)'d, where trial gradients are asked for
   double value_rounding = 0;  ///< Evaluation::value_rounding at the current point
 
   /// Positive means downhill.

@@ -41,7 +41,8 @@ struct NielsenDampingOptions {
 
 constexpr Field<NielsenDampingOptions> fields[] = {
     {"initial", &NielsenDampingOptions::initial, "chosen on NIST and MGH: docs/benchmarks.md",
-     "first damping, relative to the metric; small values start as Gauss-Newton and let rejections find the scale"},
+     "first damping, relative to the metric; small values start as Gauss-Newton and let rejections find the "
+     "scale"},
     {"accept", &NielsenDampingOptions::accept, "More 1978, sec. 4",
      "a trial is accepted where actual over predicted decrease is above this; 0 <= accept < 1"},
     {"fall", &NielsenDampingOptions::fall, "chosen on NIST and MGH (Nielsen 1999: 3)",

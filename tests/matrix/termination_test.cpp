@@ -1,9 +1,12 @@
 // Every Termination is forced for every recipe it can happen to, and every recipe solves what it should.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <thread>
 
 #include "kappa/kappa.h"
+#include "problems/io/bal.h"
+#include "problems/residual/bundle.h"
 #include "support/catch.h"
 
 namespace {
@@ -388,5 +391,40 @@ TEST_CASE("a workspace gives the same bits as none", "[matrix]") {
     const Result& second = minimize(p, p.initial(), recipe.method, s, nullptr, shared);
     CHECK(second.x == alone.x);
     CHECK(second.iterations == alone.iterations);
+  }
+}
+
+TEST_CASE("a deficient rank is reported with its number and a variable", "[matrix]") {
+  ResidualProblem p;
+  const auto x = p.add_parameters({5.0, -1.0}, "pair");
+  p.add(autodiff<2, 2>(Sum{}), {x});
+  const Result r = minimize(p, p.initial(), levenberg_marquardt());
+  const auto told = std::find_if(r.notes.begin(), r.notes.end(), [](const std::string& n) {
+    return n.find("rank 1 of 2") != std::string::npos;
+  });
+  REQUIRE(told != r.notes.end());
+  CHECK(told->find("pair") != std::string::npos);
+}
+
+TEST_CASE("geodesic acceleration reaches the same minimum of a curved valley in fewer steps", "[matrix]") {
+  const ResidualProblem p = valley();
+  const Result plain = minimize(p, p.initial(), levenberg_marquardt());
+  const Result curved =
+      minimize(p, p.initial(), levenberg_marquardt({.step = {"damped-qr", {{"acceleration", 0.75}}}}));
+  CHECK(curved.converged());
+  CHECK(curved.value == Approx(0.5).epsilon(1e-14));
+  CHECK(curved.iterations < plain.iterations);
+}
+
+TEST_CASE("a robust bundle adjustment converges as fast as a plain one", "[matrix]") {
+  const BalProblem data = load_bal("generated/tourist?cameras=8&points=300&seed=3");
+  Stopping s;
+  s.decrease_tolerance = 1e-9;
+  for (const Loss& loss : {Loss(), huber(2.0), cauchy(2.0), soft_l1(2.0)}) {
+    const ResidualProblem p = make_bundle(data, loss);
+    const Result r = minimize(p, p.initial(), levenberg_marquardt(), s);
+    INFO(r.reason);
+    CHECK(r.converged());
+    CHECK(r.iterations <= 40);
   }
 }
