@@ -15,7 +15,8 @@ function(kappa_options target)
     endif()
   endif()
   if(KAPPA_NATIVE)
-    target_compile_options(${target} PRIVATE -march=native)
+    # GCC 12 warns inside its own AVX-512 headers (GCC bug 105593).
+    target_compile_options(${target} PRIVATE -march=native -Wno-maybe-uninitialized -Wno-uninitialized)
   endif()
 endfunction()
 
