@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "core/scratch.h"
+#include "core/vector.h"
+#include "core/wide_vectors.h"
 #include "problems/residual/residual_kernels.h"
 
 namespace kappa::detail {
@@ -27,10 +29,6 @@ BlockWeight weigh(const LossValue& loss, double s, double scale) {
     w.shrink = (1 - w.keep) / s;
   }
   return w;
-}
-
-bool all_finite(ConstVectorRef v) {
-  return std::all_of(v.begin(), v.end(), [](double entry) { return std::isfinite(entry); });
 }
 
 }  // namespace
@@ -460,36 +458,35 @@ auto transposed_with(const double* u) {
 
 namespace {
 
-/// A = J by columns, g = J'r, d = the diagonal of J'J; returns sum_k |r_k| sum_j |J_kj x_j|. J is m x N by
-/// rows. N = 0: any number of columns.
-template <int N>
-double dense_pass(Index m, Index columns, const double* J, const double* r, const double* x, double* A,
-                  double* g, double* d) {
-  const Index n = N > 0 ? N : columns;
-  std::fill(g, g + n, 0.0);
-  std::fill(d, d + n, 0.0);
-  double rounding = 0;
+/// A = J by columns, g = J'r, d = the diagonal of J'J; returns sum_k |r_k| sum_j |J_kj x_j|. J is m x n by
+/// rows, t is scratch of m.
+KAPPA_WIDE_VECTORS double dense_sums(Index m, Index n, const double* J, const double* r, const double* x,
+                                     double* A, double* g, double* d, double* t) {
   for (Index k = 0; k < m; ++k) {
-    const double* row = J + k * n;
-    const double rk = r[k];
-    double terms = 0;
-    for (Index j = 0; j < n; ++j) {
-      const double entry = row[j];
-      A[k + j * m] = entry;
-      g[j] += rk * entry;
-      d[j] += entry * entry;
-      terms += std::fabs(entry * x[j]);
-    }
-    rounding += std::fabs(rk) * terms;
+    t[k] = 0;
   }
-  return rounding;
+  for (Index j = 0; j < n; ++j) {
+    double* column = A + j * m;
+    const double* entry = J + j;
+    for (Index k = 0; k < m; ++k, entry += n) {
+      column[k] = *entry;
+    }
+    g[j] = dot(column, r, m);
+    d[j] = dot(column, column, m);
+    const double size = std::fabs(x[j]);
+    for (Index k = 0; k < m; ++k) {
+      t[k] += std::fabs(column[k]) * size;
+    }
+  }
+  for (Index k = 0; k < m; ++k) {
+    t[k] *= std::fabs(r[k]);
+  }
+  double sum = 0;
+  for (Index k = 0; k < m; ++k) {
+    sum += t[k];
+  }
+  return sum;
 }
-
-using DensePass = double (*)(Index, Index, const double*, const double*, const double*, double*, double*,
-                             double*);
-constexpr std::array<DensePass, 13> dense_passes = {
-    dense_pass<0>, dense_pass<1>, dense_pass<2>, dense_pass<3>,  dense_pass<4>,  dense_pass<5>, dense_pass<6>,
-    dense_pass<7>, dense_pass<8>, dense_pass<9>, dense_pass<10>, dense_pass<11>, dense_pass<12>};
 
 }  // namespace
 
@@ -501,9 +498,8 @@ void ResidualLinearization::compute_dense(ChunkSum& sum) {
     root_right_side_.resize(at(rows_));
     root_shaped_ = true;
   }
-  const DensePass pass = dense_passes[n < static_cast<Index>(dense_passes.size()) ? at(n) : 0];
-  sum.rounding = pass(rows_, n, part.J.data(), part.r.data(), x_.data(), root_matrix_.data(),
-                      gradient_.data(), dense_diagonal_.data());
+  sum.rounding = dense_sums(rows_, n, part.J.data(), part.r.data(), x_.data(), root_matrix_.data(),
+                            gradient_.data(), dense_diagonal_.data(), work_.data());
   std::copy(part.r.begin(), part.r.end(), root_right_side_.begin());
   root_.A = {root_matrix_.data(), rows_, n, rows_};
   root_.c = root_right_side_;

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/parallel.h"
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 
 namespace kappa::detail {
 namespace {

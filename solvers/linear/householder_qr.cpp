@@ -4,7 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
+#include "core/wide_vectors.h"
 
 namespace kappa::detail {
 namespace {
@@ -15,15 +16,6 @@ constexpr Index slab_entries = 16384;    // 128 KB
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
-
-// Latency of small least squares is mostly this factorization, so it is compiled for wider vectors too and
-// chosen when the program starts. The choice depends on the processor alone. Sanitizers start before it can.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define KAPPA_WIDE_VECTORS __attribute__((target_clones("arch=haswell", "default")))
-#else
-#define KAPPA_WIDE_VECTORS
-#endif
 
 /// Columns y_j -= (v'y_j / head) v for `count` columns that are `stride` apart.
 KAPPA_WIDE_VECTORS void reflect(const double* v, double head, double* y, Index n, Index stride, Index count) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 
 namespace kappa::detail {
 namespace {

@@ -16,7 +16,7 @@
 #include <array>
 #include <cmath>
 
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 #include "solvers/step/conjugate_gradient.h"
 #include "solvers/step/forcing_options.h"
 #include "solvers/step/model.h"

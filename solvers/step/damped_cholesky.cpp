@@ -15,7 +15,7 @@
 
 #include "core/option_checks.h"
 #include "solvers/linear/cholesky.h"
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 

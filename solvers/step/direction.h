@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 #include "solvers/step/model.h"
 
 namespace kappa::detail {

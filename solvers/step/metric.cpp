@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "kappa/step.h"
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 
 namespace kappa {
 

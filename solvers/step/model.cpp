@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 
 namespace kappa::detail {
 namespace {

@@ -11,7 +11,7 @@
 #include <array>
 #include <cmath>
 
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 #include "solvers/step/conjugate_gradient.h"
 #include "solvers/step/direction.h"
 #include "solvers/step/forcing_options.h"

@@ -20,7 +20,7 @@
 #include <cmath>
 
 #include "core/option_checks.h"
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 

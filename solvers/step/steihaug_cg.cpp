@@ -14,7 +14,7 @@
 #include <cmath>
 
 #include "core/option_checks.h"
-#include "solvers/linear/vector.h"
+#include "core/vector.h"
 #include "solvers/step/conjugate_gradient.h"
 #include "solvers/step/forcing_options.h"
 #include "solvers/step/model.h"
