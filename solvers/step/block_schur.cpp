@@ -16,8 +16,8 @@
 #include <cmath>
 
 #include "core/option_checks.h"
-#include "solvers/linear/schur_complement.h"
 #include "core/vector.h"
+#include "solvers/linear/schur_complement.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 #include "solvers/text.h"

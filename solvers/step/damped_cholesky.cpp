@@ -14,8 +14,8 @@
 #include <cmath>
 
 #include "core/option_checks.h"
-#include "solvers/linear/cholesky.h"
 #include "core/vector.h"
+#include "solvers/linear/cholesky.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 

@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "core/option_checks.h"
-#include "solvers/linear/damped_least_squares.h"
 #include "core/vector.h"
+#include "solvers/linear/damped_least_squares.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kappa/step.h"
 #include "core/vector.h"
+#include "kappa/step.h"
 
 namespace kappa {
 

@@ -33,9 +33,9 @@
 #include <cmath>
 
 #include "core/option_checks.h"
+#include "core/vector.h"
 #include "solvers/linear/cholesky.h"
 #include "solvers/linear/symmetric_eigen.h"
-#include "core/vector.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 
