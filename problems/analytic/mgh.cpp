@@ -336,8 +336,8 @@ const MghProblem& mgh_problem(std::string_view name_or_number) {
     names += names.empty() ? "" : ", ";
     names += candidate.name;
   }
-  throw Error("mgh: there is no problem \"" + std::string(name_or_number) +
-              "\"; give a number from 1 to 35 or one of " + names + ".");
+  throw Error("mgh: there is no problem '" + std::string(name_or_number) +
+              "'; give a number from 1 to 35, or a name: " + names);
 }
 
 std::vector<double> start(const MghProblem& problem, double factor) {

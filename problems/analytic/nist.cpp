@@ -55,9 +55,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   }
   std::string message = "nist: there is no problem '" + std::string(name) + "'";
   if (closest != nullptr) {
-    message += "; did you mean " + std::string(closest) + "?";
+    message += " (did you mean " + std::string(closest) + "?)";
   }
-  throw Error(message + " The valid names are " + valid + ".");
+  throw Error(message + "; valid names: " + valid);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ constexpr Field<AdaptiveRateOptions> fields[] = {
 OptimizerPart adaptive_rate_part() {
   OptimizerPart part;
   part.info = {PartKind::optimizer, "adaptive-rate",
-               "gradient scaled by a running diagonal curvature, on a schedule, for mini-batches",
+               "Gradient scaled by a running diagonal curvature, on a schedule, for mini-batches.",
                "Yao et al. 2021; LeCun, Bottou, Orr & Müller 1998, sec. 9.1",
                describe_options<AdaptiveRateOptions>(fields)};
   part.make = [](const Options& given) {

@@ -19,7 +19,7 @@ OptimizerPart levenberg_marquardt_part() {
   OptimizerPart part;
   part.info = {PartKind::optimizer,
                "levenberg-marquardt",
-               "damped steps with any curvature; outer-product by default where the problem has residuals",
+               "Damped steps with any curvature; outer-product by default where the problem has residuals.",
                "Levenberg 1944; Marquardt 1963; Moré 1978; Nielsen 1999",
                {}};
   part.make = [](const Options& given) {

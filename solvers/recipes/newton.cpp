@@ -30,7 +30,7 @@ constexpr Field<NewtonOptions> fields[] = {{"globalization", &NewtonOptions::glo
 OptimizerPart newton_part() {
   OptimizerPart part;
   part.info = {PartKind::optimizer, "newton",
-               "steps in a trust region or along a line, with any curvature; exact by default",
+               "Steps in a trust region or along a line, with any curvature; exact by default.",
                "Moré & Sorensen 1983; Steihaug 1983; Nocedal & Wright 2006, ch. 3 and 4",
                describe_options<NewtonOptions>(fields)};
   part.make = [](const Options& given) {
