@@ -306,7 +306,7 @@ TEST_CASE("a trial outside the domain shortens the step and never freezes the so
 }
 
 TEST_CASE("a derivative that is not finite where the value is, is one more rejection", "[matrix]") {
-  // r = sqrt(|x|) + 1 has its minimum at 0, where the value is finite and the derivative is not.
+  // Within 1e-3 of its minimum at 0 the residual has the value 1 and a derivative that is not a number.
   const ResidualProblem p = scalar_problem(
       [](const auto& x, auto& r) {
         r = sqrt(x * x) < 1e-3 ? 1.0 + sqrt(x - x) : 1.0 + x * x;
