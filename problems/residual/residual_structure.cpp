@@ -9,7 +9,7 @@ namespace detail {
 
 void append_chunks(std::int32_t number, const Family& family, Index count, std::vector<BlockChunk>& chunks) {
   constexpr double work_per_chunk = 12e3;
-  const auto size = static_cast<Index>(std::max(1.0, work_per_chunk / value_work(family)));
+  const Index size = whole_groups(static_cast<Index>(work_per_chunk / value_work(family)));
   for (Index first = 0; first < count; first += size) {
     chunks.push_back({number, first, std::min(size, count - first)});
   }

@@ -65,10 +65,17 @@ inline double value_work(const Family& family) {
 /// Blocks are handed to their family in batches whose numbers fit on the stack.
 inline constexpr std::size_t batch_numbers = 512;
 
+/// Blocks that a family may evaluate together; chunks and batches begin at multiples of it.
+inline constexpr Index group_blocks = 8;
+
+inline Index whole_groups(Index blocks) {
+  return blocks >= group_blocks ? blocks - blocks % group_blocks : std::max<Index>(blocks, 1);
+}
+
 /// Blocks in a batch, each of which needs `numbers` doubles and a pointer to every slot.
 inline Index batch_size(const Family& family, Index numbers) {
   const Index fitting = static_cast<Index>(batch_numbers) / std::max<Index>({numbers, family.slots, 1});
-  return std::clamp<Index>(fitting, 1, 64);
+  return whole_groups(std::min<Index>(fitting, 64));
 }
 
 /// What follows from the structure. It is built when first needed and shared until the structure changes.
