@@ -354,6 +354,7 @@ bool Solve::begin(ConstVectorRef x0) {
       w_.metric.norm(problem_.dimension() == problem_.tangent_dimension() ? ConstVectorRef(w_.current.x)
                                                                           : ConstVectorRef(w_.step));
   info.value = w_.current.value;
+  info.variables = problem_.tangent_dimension();
   control_ = w_.acceptance->start(info);
   observe(Progress::Event::start, nullptr);
   return true;
