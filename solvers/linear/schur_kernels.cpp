@@ -13,6 +13,8 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
+constexpr Index ahead = 12;  // couplings between asking for B's values and using them
+
 template <int Lanes>
 struct Vector;
 template <>
@@ -31,6 +33,7 @@ struct ZBlock {
   static constexpr int lanes = C > 4 ? 8 : 4;
   static constexpr int head = std::min(C, lanes);  // rows in the vectors
   static constexpr int tail = C - head;            // rows behind them
+  static constexpr int tails = std::max(tail, 1);  // for arrays, which cannot be empty
   static constexpr bool y_in_lane = head < lanes;
   static constexpr int used = P * (lanes + tail) + (y_in_lane ? 0 : P);
   static constexpr int stride = (used + lanes - 1) / lanes * lanes;
@@ -57,112 +60,140 @@ struct ZBlock {
 /// L_e of up to 8 eliminated blocks side by side. Returns a mask of those with a pivot that is not positive.
 template <int P>
 [[gnu::always_inline]] inline unsigned factor_eight(const EliminateTask& t, Index begin, Index end) {
-  constexpr int lanes = 8;
+  using Vec = Vector<8>::type;
   constexpr int entries = P * (P + 1) / 2;
-  double v[entries][lanes];
-  double before[P][lanes];
+  alignas(64) double v[entries][8];
   const SchurStructure& s = t.structure;
-  for (Index l = 0; l < lanes; ++l) {
+  for (Index l = 0; l < 8; ++l) {
     // A block beyond the end repeats the last one.
     const std::size_t e = at(std::min(begin + l, end - 1));
     const double* from = t.values + s.eliminated_values[e];
     const double* w = t.weights + s.eliminated_offset[e];
     for (int j = 0; j < P; ++j) {
       for (int i = j; i < P; ++i) {
-        v[packed(i, j, P)][l] = from[i + j * P];
+        v[packed(i, j, P)][l] = from[i + j * P] + (i == j ? t.lambda * w[j] : 0.0);
       }
-      v[packed(j, j, P)][l] += t.lambda * w[j];
     }
   }
+  Vec L[entries];
+  Vec least[P];
+  for (int n = 0; n < entries; ++n) {
+    L[n] = *reinterpret_cast<const Vec*>(v[n]);
+  }
   for (int j = 0; j < P; ++j) {
-    for (int l = 0; l < lanes; ++l) {
-      before[j][l] = v[packed(j, j, P)][l];
-    }
+    const Vec d = L[packed(j, j, P)];
+    least[j] = static_cast<double>(P) * epsilon * (d < 0.0 ? -d : d);
   }
   unsigned failed = 0;
+#pragma GCC unroll 8
   for (int j = 0; j < P; ++j) {
-    double* pivot = v[packed(j, j, P)];
-    for (int l = 0; l < lanes; ++l) {
-      const bool positive =
-          pivot[l] > static_cast<double>(P) * epsilon * std::abs(before[j][l]) && pivot[l] < infinity;
-      failed |= positive ? 0U : 1U << l;
+    Vec& pivot = L[packed(j, j, P)];
+    alignas(64) double root[8];
+    alignas(64) double bound[8];
+    *reinterpret_cast<Vec*>(root) = pivot;
+    *reinterpret_cast<Vec*>(bound) = least[j];
+    for (unsigned l = 0; l < 8; ++l) {
+      failed |= (root[l] > bound[l] && root[l] < infinity ? 0U : 1U) << l;
     }
-    for (int l = 0; l < lanes; ++l) {
-      pivot[l] = 1 / std::sqrt(pivot[l]);
+    for (int l = 0; l < 8; ++l) {
+      root[l] = 1 / std::sqrt(root[l]);
     }
+    pivot = *reinterpret_cast<const Vec*>(root);
+#pragma GCC unroll 8
     for (int i = j + 1; i < P; ++i) {
-      for (int l = 0; l < lanes; ++l) {
-        v[packed(i, j, P)][l] *= pivot[l];
-      }
+      L[packed(i, j, P)] *= pivot;
     }
+#pragma GCC unroll 8
     for (int c = j + 1; c < P; ++c) {
+#pragma GCC unroll 8
       for (int i = c; i < P; ++i) {
-        for (int l = 0; l < lanes; ++l) {
-          v[packed(i, c, P)][l] -= v[packed(i, j, P)][l] * v[packed(c, j, P)][l];
-        }
+        L[packed(i, c, P)] -= L[packed(i, j, P)] * L[packed(c, j, P)];
       }
     }
   }
+  for (int n = 0; n < entries; ++n) {
+    *reinterpret_cast<Vec*>(v[n]) = L[n];
+  }
   for (Index e = begin; e < end; ++e) {
-    double* L = t.pivots + e * entries;
     for (int n = 0; n < entries; ++n) {
-      L[n] = v[n][e - begin];
+      t.pivots[e * entries + n] = v[n][e - begin];
     }
   }
   return failed & ((1U << (end - begin)) - 1U);
 }
 
-/// Z_ie of one coupling from B's values at `w`.
-template <int C, int P>
-[[gnu::always_inline]] inline void make_z(const double* w, bool transposed, const double* L, const double* y,
-                                          double* z) {
+enum class Stored { kept_first, eliminated_first };
+
+/// The columns of B_ie, C x P, from B's values at `w`, split into head and tail rows.
+template <int C, int P, Stored stored>
+[[gnu::always_inline]] inline void load_columns(const double* w, typename ZBlock<C, P>::Vec* head,
+                                                double (*tail)[ZBlock<C, P>::tails]) {
   using Z = ZBlock<C, P>;
-  const Index down = transposed ? P : 1;
-  const Index right = transposed ? 1 : C;
-  alignas(64) double head[P][Z::lanes];
-  double tail[P][Z::tail + 1];
+  using Vec = typename Z::Vec;
+  constexpr Index down = stored == Stored::kept_first ? 1 : P;
+  constexpr Index right = stored == Stored::kept_first ? C : 1;
+  if constexpr (Z::head == Z::lanes && stored == Stored::kept_first) {
+#pragma GCC unroll 16
+    for (int k = 0; k < P; ++k) {
+      head[k] = *reinterpret_cast<const Vec*>(w + k * C);
+    }
+  } else if constexpr (Z::head == 8 && P == 3) {
+    // Three vectors of interleaved rows, taken apart.
+    typedef long long Pick __attribute__((vector_size(64)));
+    const Vec a = *reinterpret_cast<const Vec*>(w);
+    const Vec b = *reinterpret_cast<const Vec*>(w + 8);
+    const Vec c = *reinterpret_cast<const Vec*>(w + 16);
+    head[0] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{0, 3, 6, 9, 12, 15, 0, 0}), c,
+                                Pick{0, 1, 2, 3, 4, 5, 10, 13});
+    head[1] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{1, 4, 7, 10, 13, 0, 0, 0}), c,
+                                Pick{0, 1, 2, 3, 4, 8, 11, 14});
+    head[2] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{2, 5, 8, 11, 14, 0, 0, 0}), c,
+                                Pick{0, 1, 2, 3, 4, 9, 12, 15});
+  } else {
+    alignas(64) double rows[P][Z::lanes] = {};
+    for (int k = 0; k < P; ++k) {
+      for (int r = 0; r < Z::head; ++r) {
+        rows[k][r] = w[r * down + k * right];
+      }
+    }
+    for (int k = 0; k < P; ++k) {
+      head[k] = *reinterpret_cast<const Vec*>(rows[k]);
+    }
+  }
   for (int k = 0; k < P; ++k) {
-    if (transposed) {
-      for (int r = 0; r < Z::head; ++r) {
-        head[k][r] = w[k + r * P];
-      }
-    } else {
-      for (int r = 0; r < Z::head; ++r) {
-        head[k][r] = w[r + k * C];
-      }
-    }
-    for (int r = Z::head; r < Z::lanes; ++r) {
-      head[k][r] = 0;
-    }
     for (int r = 0; r < Z::tail; ++r) {
       tail[k][r] = w[(Z::head + r) * down + k * right];
     }
   }
+}
+
+/// Z_ie of one coupling from B's values at `w`.
+template <int C, int P, Stored stored>
+[[gnu::always_inline]] inline void make_z(const double* w, const double* L, const double* y, double* z) {
+  using Z = ZBlock<C, P>;
+  using Vec = typename Z::Vec;
+  Vec head[P];
+  double tail[P][Z::tails];
+  load_columns<C, P, stored>(w, head, tail);
+#pragma GCC unroll 8
   for (int k = 0; k < P; ++k) {
+#pragma GCC unroll 8
     for (int l = 0; l < k; ++l) {
       const double f = L[packed(k, l, P)];
-      for (int r = 0; r < Z::lanes; ++r) {
-        head[k][r] -= head[l][r] * f;
-      }
+      head[k] -= head[l] * f;
       for (int r = 0; r < Z::tail; ++r) {
         tail[k][r] -= tail[l][r] * f;
       }
     }
     const double inverse = L[packed(k, k, P)];
-    for (int r = 0; r < Z::lanes; ++r) {
-      head[k][r] *= inverse;
-    }
+    head[k] *= inverse;
+    *reinterpret_cast<Vec*>(z + Z::head_at(k)) = head[k];
     for (int r = 0; r < Z::tail; ++r) {
       tail[k][r] *= inverse;
+      z[Z::tail_at(r, k)] = tail[k][r];
     }
   }
   for (int k = 0; k < P; ++k) {
-    for (int r = 0; r < Z::lanes; ++r) {
-      z[Z::head_at(k) + r] = head[k][r];
-    }
-    for (int r = 0; r < Z::tail; ++r) {
-      z[Z::tail_at(r, k)] = tail[k][r];
-    }
     z[Z::y_at(k)] = y[k];
   }
 }
@@ -171,7 +202,6 @@ template <int C, int P>
 [[gnu::always_inline]] inline Index eliminate_fixed(const EliminateTask& t) {
   using Z = ZBlock<C, P>;
   constexpr Index entries = P * (P + 1) / 2;
-  constexpr Index ahead = 12;  // couplings between asking for B's values and using them
   const SchurStructure& s = t.structure;
   const Index first = s.coupling_start[at(t.begin)];
   const Index last = s.coupling_start[at(t.end)];
@@ -205,9 +235,9 @@ template <int C, int P>
         const double* w = t.values + s.coupling_values[at(k)];
         double* z = t.z + (k - first) * Z::stride;
         if (block < s.kept[at(s.coupling_kept[at(k)])]) {
-          make_z<C, P>(w, true, L, y, z);
+          make_z<C, P, Stored::eliminated_first>(w, L, y, z);
         } else {
-          make_z<C, P>(w, false, L, y, z);
+          make_z<C, P, Stored::kept_first>(w, L, y, z);
         }
       }
     }
@@ -289,7 +319,7 @@ template <int C, int P, Pairing pairing>
                                               double* T, Index stride, double* c) {
   using Z = ZBlock<C, P>;
   using Vec = typename Z::Vec;
-  constexpr int tails = std::max(Z::tail, 1);
+  constexpr int tails = Z::tails;
   Vec sum[C] = {};
   Vec below[tails] = {};
   double corner[tails * tails] = {};
@@ -434,15 +464,42 @@ template <int P>
   }
 }
 
+/// sum += B_ie' x for the rows in vectors, rest += the same for those behind.
+template <int C, int P, Stored stored>
+[[gnu::always_inline]] inline void add_transposed_product(const double* w, const double* x,
+                                                          typename ZBlock<C, P>::Vec* sum, double* rest) {
+  using Z = ZBlock<C, P>;
+  using Vec = typename Z::Vec;
+  Vec head[P];
+  double tail[P][Z::tails];
+  load_columns<C, P, stored>(w, head, tail);
+  Vec v;
+  if constexpr (Z::head == Z::lanes) {
+    v = *reinterpret_cast<const Vec*>(x);
+  } else {
+    alignas(64) double rows[Z::lanes] = {};
+    std::copy_n(x, Z::head, rows);
+    v = *reinterpret_cast<const Vec*>(rows);
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < P; ++k) {
+    sum[k] += head[k] * v;
+    for (int r = 0; r < Z::tail; ++r) {
+      rest[k] += tail[k][r] * x[Z::head + r];
+    }
+  }
+}
+
 template <int C, int P>
 [[gnu::always_inline]] inline void substitute_fixed(const SubstituteTask& t) {
   using Z = ZBlock<C, P>;
+  using Vec = typename Z::Vec;
   constexpr Index entries = P * (P + 1) / 2;
-  constexpr Index ahead = 12;
   const SchurStructure& s = t.structure;
   const Index last = s.coupling_start[at(t.end)];
   for (Index e = t.begin; e < t.end; ++e) {
-    alignas(64) double partial[P][Z::lanes] = {};
+    Vec sum[P] = {};
+    double total[P] = {};
     const std::int32_t block = s.eliminated[at(e)];
     for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
       if (n + ahead < last) {
@@ -451,30 +508,23 @@ template <int C, int P>
       const Index i = s.coupling_kept[at(n)];
       const double* w = t.values + s.coupling_values[at(n)];
       const double* x = t.reduced + i * C;
-      const auto add = [&](auto entry) __attribute__((always_inline)) {
-        for (int k = 0; k < P; ++k) {
-          for (int r = 0; r < Z::head; ++r) {
-            partial[k][r] += w[entry(r, k)] * x[r];
-          }
-          for (int r = Z::head; r < C; ++r) {
-            partial[k][r - Z::head] += w[entry(r, k)] * x[r];
-          }
-        }
-      };
       if (block < s.kept[at(i)]) {
-        add([](int r, int k) { return k + r * P; });
+        add_transposed_product<C, P, Stored::eliminated_first>(w, x, sum, total);
       } else {
-        add([](int r, int k) { return r + k * C; });
+        add_transposed_product<C, P, Stored::kept_first>(w, x, sum, total);
       }
     }
-    double sum[P];
     for (int k = 0; k < P; ++k) {
-      sum[k] = 0;
-      for (int r = 0; r < Z::head; ++r) {
-        sum[k] += partial[k][r];
+      alignas(64) double lane[Z::lanes];
+      *reinterpret_cast<Vec*>(lane) = sum[k];
+      for (int half = Z::lanes / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; ++l) {
+          lane[l] += lane[l + half];
+        }
       }
+      total[k] += lane[0];
     }
-    back_substitute<P>(t.pivots + e * entries, t.forward + e * P, sum, P, t.x + s.eliminated_offset[at(e)]);
+    back_substitute<P>(t.pivots + e * entries, t.forward + e * P, total, P, t.x + s.eliminated_offset[at(e)]);
   }
 }
 
@@ -522,10 +572,36 @@ template <int P>
   }
 }
 
+/// out -= B_ie v.
+template <int C, int P, Stored stored>
+[[gnu::always_inline]] inline void subtract_product(const double* w, const double* v, double* out) {
+  using Z = ZBlock<C, P>;
+  using Vec = typename Z::Vec;
+  Vec head[P];
+  double tail[P][Z::tails];
+  load_columns<C, P, stored>(w, head, tail);
+  Vec sum = {};
+  double rest[Z::tails] = {};
+#pragma GCC unroll 8
+  for (int k = 0; k < P; ++k) {
+    sum += head[k] * v[k];
+    for (int r = 0; r < Z::tail; ++r) {
+      rest[r] += tail[k][r] * v[k];
+    }
+  }
+  alignas(64) double rows[Z::lanes];
+  *reinterpret_cast<Vec*>(rows) = sum;
+  for (int r = 0; r < Z::head; ++r) {
+    out[r] -= rows[r];
+  }
+  for (int r = 0; r < Z::tail; ++r) {
+    out[Z::head + r] -= rest[r];
+  }
+}
+
 template <int C, int P>
 [[gnu::always_inline]] inline void forward_fixed(const ForwardTask& t) {
   constexpr Index entries = P * (P + 1) / 2;
-  constexpr Index ahead = 12;
   const SchurStructure& s = t.structure;
   const Index last = s.coupling_start[at(t.end)];
   for (Index e = t.begin; e < t.end; ++e) {
@@ -539,11 +615,10 @@ template <int C, int P>
       const Index i = s.coupling_kept[at(n)];
       const double* w = t.values + s.coupling_values[at(n)];
       double* out = t.reduced + i * C;
-      const bool transposed = block < s.kept[at(i)];
-      for (int k = 0; k < P; ++k) {
-        for (int r = 0; r < C; ++r) {
-          out[r] -= (transposed ? w[k + r * P] : w[r + k * C]) * v[k];
-        }
+      if (block < s.kept[at(i)]) {
+        subtract_product<C, P, Stored::eliminated_first>(w, v, out);
+      } else {
+        subtract_product<C, P, Stored::kept_first>(w, v, out);
       }
     }
   }
