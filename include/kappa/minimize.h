@@ -71,6 +71,7 @@ struct EvaluationCounts {
 };
 
 enum class BoundSide : std::uint8_t { lower, upper };
+const char* name(BoundSide side);
 
 /// A variable that lies on one of its bounds. A fixed one is on the side that its gradient presses against.
 struct ActiveBound {

@@ -122,3 +122,11 @@ void Box::active(ConstVectorRef x, ConstVectorRef gradient, std::vector<ActiveBo
 }
 
 }  // namespace kappa::detail
+
+namespace kappa {
+
+const char* name(BoundSide side) {
+  return side == BoundSide::lower ? "lower" : "upper";
+}
+
+}  // namespace kappa
