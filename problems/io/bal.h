@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kappa/base.h"
@@ -61,7 +62,10 @@ BalCoverage coverage(const BalProblem& problem);
 /// anything of their size is allocated.
 BalProblem read_bal(const std::string& path);
 
-/// Writes a file which read_bal reads to the same bits (17 significant digits). It appears under its
+/// The same for the text of a file, which is called `name` in messages.
+BalProblem parse_bal(std::string_view text, const std::string& name);
+
+/// Writes a file which read_bal reads to the same bits, in the fewest digits that do so. It appears under its
 /// name only when complete. Throws Error if it cannot be written or a number is not finite.
 void write_bal(const BalProblem& problem, const std::string& path);
 

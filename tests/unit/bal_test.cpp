@@ -5,10 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <random>
 #include <set>
 #include <sstream>
 #include <string>
@@ -18,65 +15,18 @@
 #include "problems/io/bal_generated.h"
 #include "problems/residual/reprojection.h"
 #include "support/catch.h"
+#include "support/files.h"
 
 namespace {
 
 using kappa::BalProblem;
 using kappa::GeneratedBal;
 using kappa::Index;
+using kappa::test::check_says;
+using kappa::test::content;
+using kappa::test::Folder;
+using kappa::test::message;
 using Kind = kappa::GeneratedBal::Kind;
-
-/// A folder of its own for each test, gone at its end.
-class Folder {
- public:
-  Folder() {
-    std::random_device device;
-    path_ = std::filesystem::temp_directory_path() / ("kappa-bal-test-" + std::to_string(device()));
-    std::filesystem::create_directory(path_);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string with(const std::string& name, const std::string& content) const {
-    std::ofstream(*this / name, std::ios::binary) << content;
-    return *this / name;
-  }
-  std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-template <class Action>
-std::string message(const Action& action) {
-  try {
-    action();
-  } catch (const kappa::Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-void check_says(const std::string& said, const std::vector<std::string>& pieces) {
-  for (const std::string& piece : pieces) {
-    INFO(said << "\n  should contain: " << piece);
-    CHECK(said.find(piece) != std::string::npos);
-  }
-}
 
 /// Two cameras, one point, two observations; `wrong` replaces line `line` (from 1).
 std::string small_file(std::size_t line = 0, const std::string& wrong = "") {
