@@ -155,7 +155,12 @@ class Reader {
     for (int k = 0; k < size; ++k) {
       out.push_back(text.real([&] { return std::string(names[k]) + " of " + owner(); }));
     }
-    if (graph_.space == PoseGraph::Space::space && !detail::normalize_quaternion(&out.end()[-4])) {
+    if (graph_.space == PoseGraph::Space::plane) {
+      return;
+    }
+    // A quaternion that was written with length one keeps its bits.
+    double* const quaternion = &out.end()[-4];
+    if (!detail::is_unit_quaternion(quaternion) && !detail::normalize_quaternion(quaternion)) {
       text.fail("the quaternion of " + owner() + " is zero; it must not be");
     }
   }

@@ -8,16 +8,17 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace kappa::detail {
 
-/// Out of [-pi, pi) no angle comes.
+/// The same angle in [-pi, pi).
 template <class T>
 T wrapped_angle(const T& angle) {
   using std::floor;
-  constexpr double turn = 2.0 * std::numbers::pi;
-  return angle - T(turn) * floor((angle + T(std::numbers::pi)) / T(turn));
+  constexpr double full_turn = 2.0 * std::numbers::pi;
+  return angle - full_turn * floor((angle + std::numbers::pi) / full_turn);
 }
 
 /// out = a x b.
@@ -36,7 +37,7 @@ void turn(const T* q, double sign, const T* v, T* out) {
   cross(q, v, first);
   cross(q, first, second);
   for (int i = 0; i < 3; ++i) {
-    out[i] = v[i] + T(2.0) * (T(sign) * q[3] * first[i] + second[i]);
+    out[i] = v[i] + 2.0 * (sign * q[3] * first[i] + second[i]);
   }
 }
 
@@ -49,8 +50,7 @@ void multiply_quaternions(const A* a, const B* b, T* out) {
   out[3] = a[3] * b[3] - a[0] * b[0] - a[1] * b[1] - a[2] * b[2];
 }
 
-/// Scales a quaternion to length one; leaves one alone that has it up to rounding, so that it keeps its bits.
-/// False for zero.
+/// Scales a quaternion to length one; false for zero.
 inline bool normalize_quaternion(double* q) {
   double largest = 0.0;
   for (int i = 0; i < 4; ++i) {
@@ -61,13 +61,6 @@ inline bool normalize_quaternion(double* q) {
   }
   double square = 0.0;
   for (int i = 0; i < 4; ++i) {
-    square += q[i] * q[i];
-  }
-  if (std::fabs(square - 1.0) <= 1e-15) {
-    return true;
-  }
-  square = 0.0;
-  for (int i = 0; i < 4; ++i) {
     q[i] /= largest;
     square += q[i] * q[i];
   }
@@ -76,6 +69,12 @@ inline bool normalize_quaternion(double* q) {
     q[i] /= length;
   }
   return true;
+}
+
+/// Whether a quaternion has length one up to the rounding of normalize_quaternion.
+inline bool is_unit_quaternion(const double* q) {
+  const double square = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
+  return std::fabs(square - 1.0) <= 16 * std::numeric_limits<double>::epsilon();
 }
 
 /// The pose at `step` in the frame of `a`: a after step, with a normalised quaternion.
