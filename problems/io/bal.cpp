@@ -11,7 +11,6 @@
 #include <memory>
 #include <string_view>
 
-#include "kappa/rotation.h"
 #include "problems/io/bal_generated.h"
 #include "problems/io/text_file.h"
 
@@ -227,34 +226,6 @@ BalProblem load_bal(const std::string& target) {
     return generate_bal(parse_generated_bal(target));
   }
   return read_bal(target);
-}
-
-void write_bal_ply(const BalProblem& problem, const std::string& path) {
-  expects_consistent(problem);
-  refuse_non_finite(problem.parameters, path, "parameters");
-  CompleteFile file(path);
-  file.text("ply\nformat ascii 1.0\nelement vertex " + std::to_string(problem.cameras + problem.points) +
-            "\nproperty float x\nproperty float y\nproperty float z\n"
-            "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n");
-  const auto vertex = [&](const double* position, std::string_view colour) {
-    for (int c = 0; c < 3; ++c) {
-      file.real(position[c], ' ');
-    }
-    file.text(colour);
-  };
-  for (Index i = 0; i < problem.cameras; ++i) {
-    // P = R X + t is zero at the centre X = -R' t, and R' is the rotation by the opposite angle.
-    const double* const camera = problem.camera(i);
-    const double opposite[3] = {-camera[0], -camera[1], -camera[2]};
-    const double translation[3] = {-camera[3], -camera[4], -camera[5]};
-    double centre[3];
-    AngleAxisRotatePoint(opposite, translation, centre);
-    vertex(centre, "0 255 0\n");
-  }
-  for (Index j = 0; j < problem.points; ++j) {
-    vertex(problem.point(j), "240 240 240\n");
-  }
-  file.finish();
 }
 
 }  // namespace kappa

@@ -1,4 +1,4 @@
-// Bundle Adjustment in the Large: the problem in memory, its text file, and a picture of it.
+// Bundle Adjustment in the Large: the problem in memory and its text file.
 //
 //   minimise 1/2 sum over observations |reprojection(camera, point) - observed|^2      (reprojection.h)
 //
@@ -72,8 +72,5 @@ void write_bal(const BalProblem& problem, const std::string& path);
 /// A file, or a synthetic problem where `target` begins with "generated/" (see bal_generated.h); a file in a
 /// folder of that name is reached as "./generated/...".
 BalProblem load_bal(const std::string& target);
-
-/// Writes a point cloud that every mesh viewer opens (ASCII PLY): points white, camera centres -R't green.
-void write_bal_ply(const BalProblem& problem, const std::string& path);
 
 }  // namespace kappa

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <limits>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +22,6 @@ using kappa::BalProblem;
 using kappa::GeneratedBal;
 using kappa::Index;
 using kappa::test::check_says;
-using kappa::test::content;
 using kappa::test::Folder;
 using kappa::test::message;
 using Kind = kappa::GeneratedBal::Kind;
@@ -435,39 +433,4 @@ TEST_CASE("a wrong description of a generated problem is told with the right one
   check_says(said("generated/street?rotation=nan"), {"rotation", "finite"});
   check_says(message([] { kappa::parse_generated_bal("street"); }), {"expected generated/street"});
   check_says(said("no-such-file.txt"), {"no-such-file.txt", "cannot be read"});
-}
-
-TEST_CASE("the picture shows cameras at their centres in green and points in white") {
-  const Folder folder;
-  BalProblem problem = kappa::generate_bal(at_truth(small_ones[2]));
-  // A quarter turn about z takes the centre (2, 0, 0) to (0, 2, 0), so t = (0, -2, 0).
-  const double camera[9] = {0, 0, std::acos(0.0), 0, -2, 0, 1000, 0, 0};
-  std::copy(camera, camera + 9, problem.parameters.begin());
-  kappa::write_bal_ply(problem, folder / "picture.ply");
-  std::istringstream text(content(folder / "picture.ply"));
-  std::string line;
-  std::getline(text, line);
-  CHECK(line == "ply");
-  while (std::getline(text, line) && line != "end_header") {
-    if (line.starts_with("element")) {
-      CHECK(line == "element vertex 22");
-    }
-  }
-  int rows = 0;
-  for (double x, y, z, r, g, b; text >> x >> y >> z >> r >> g >> b; ++rows) {
-    if (rows == 0) {
-      CHECK(x == Approx(2.0).epsilon(1e-8));
-      CHECK(std::fabs(y) < 1e-8);
-      CHECK(std::fabs(z) < 1e-8);
-    }
-    CHECK((g > 200.0));
-    CHECK((r > 200.0) == (rows >= 2));
-    CHECK((b > 200.0) == (rows >= 2));
-    if (rows >= 2) {
-      CHECK(x == Approx(problem.point(rows - 2)[0]).epsilon(1e-7));
-    }
-  }
-  CHECK(rows == 22);
-  CHECK(text.eof());
-  CHECK(folder.files() == 1);
 }
