@@ -68,6 +68,11 @@ class Reader {
     fix_poses();
     if (without_poses) {
       place_along_tree(graph_);
+      if (!std::all_of(graph_.pose.begin(), graph_.pose.end(),
+                       [](double each) { return std::isfinite(each); })) {
+        throw Error(name_ +
+                    ": has no vertices, and poses placed along its edges lie beyond the range of a double");
+      }
     }
     return std::move(graph_);
   }

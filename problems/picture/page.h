@@ -1,8 +1,8 @@
 // The page that write_html fills in: %TITLE%, %FACTS%, %LABEL%, %LEGEND% and %DATA%.
 //
-// %DATA% is an object: plane, bundle (booleans), views ([centre, radius] of start and solution), pyramid
-// (size), and base64 of little-endian arrays: points and poses ([start, solution], float32; poses as 5
-// corners each for cameras), path and loops (uint32 pairs of poses). Positions have z upwards.
+// %DATA% is an object: plane, bundle (booleans), views ([centre, radius] of start and solution), and base64
+// of little-endian arrays: points and poses ([start, solution], float32; of cameras the 5 corners of a
+// pyramid each), path and loops (pairs of poses or corners, uint32). Positions have z upwards.
 #pragma once
 
 #include <string_view>
