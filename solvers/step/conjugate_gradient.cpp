@@ -70,14 +70,14 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     }
     model.B.multiply(p_, q_);
     ++out.iterations;
-    double curvature = 0;
     double rounding = 0;
     for (std::size_t i = 0; i < n; ++i) {
       q_[i] += task.damping == 0 ? 0.0 : task.damping * w[i] * p_[i];
-      const double term = p_[i] * q_[i];
-      curvature += term;
-      rounding += std::abs(term);
+      rounding += std::abs(p_[i] * q_[i]);
     }
+    // On its own: a loop that also updates q_ comes in two versions, for arrays that overlap and others, of
+    // which a compiler may fuse products in one only. The bits would depend on the addresses.
+    const double curvature = dot(p_, q_);
     if (!std::isfinite(curvature)) {
       return finish(CgResult::End::failed);
     }
