@@ -5,20 +5,17 @@
 // system of the rest, the Schur complement, is solved by Cholesky, and the eliminated blocks follow by
 // substitution. Where nothing is worth eliminating, and the size allows it, this is dense Cholesky.
 //
-// The predicted decrease is 1/2 |L^-1 g|^2 + lambda/2 |d|_W^2, a sum without cancellation; L is the factor of
-// the whole matrix. Limit: boundary where lambda |d|_W^2 exceeds a tenth of it. An indefinite damped matrix
-// is reported with the variable whose pivot failed.
+// The predicted decrease, the limit and indefiniteness are those of factored_step.h; L is the factor of the
+// whole matrix.
 //
 // Cost: see solvers/linear/schur_complement.h. Bits do not depend on the number of threads.
 //
 // Reference: Triggs, McLauchlan, Hartley & Fitzgibbon 2000, sec. 6.1; Brown 1958.
 #include <array>
-#include <cmath>
 
 #include "core/option_checks.h"
-#include "core/vector.h"
 #include "solvers/linear/schur_complement.h"
-#include "solvers/step/model.h"
+#include "solvers/step/factored_step.h"
 #include "solvers/step/parts.h"
 #include "solvers/text.h"
 
@@ -36,11 +33,9 @@ constexpr std::array<Field<BlockSchurOptions>, 1> fields = {{
      "largest number of variables that may be left after elimination"},
 }};
 
-class BlockSchur final : public StepSolver {
+class BlockSchur final : public detail::FactoredStep {
  public:
-  explicit BlockSchur(const BlockSchurOptions& options) : options_(options) {}
-
-  ControlKind control() const override { return ControlKind::damping; }
+  explicit BlockSchur(const BlockSchurOptions& options) : FactoredStep(part), options_(options) {}
 
   std::optional<std::string> unfit(const SymmetricOperator& B) const override {
     const BlockMatrix* blocks = B.offers().blocks ? B.blocks() : nullptr;
@@ -58,61 +53,11 @@ class BlockSchur final : public StepSolver {
            std::to_string(options_.reduced_limit) + "); use step damped-cg";
   }
 
-  StepStatus prepare(const Subproblem& subproblem) override {
-    subproblem_.emplace(subproblem);
-    factored_ = false;
-    blocks_ = subproblem.B.blocks();
-    if (blocks_ == nullptr || !detail::all_finite(subproblem.gradient)) {
-      blocks_ = nullptr;
-      return StepStatus::failed;
-    }
-    schur_.analyze(blocks_->structure, options_.reduced_limit);
-    return StepStatus::ok;
-  }
-
-  StepReport solve(const Control& control, VectorRef step) override {
-    const double lambda =
-        detail::control_value<Damping>(control, "block-schur: the control must be a damping");
-    expects(subproblem_.has_value(), "block-schur: solve before prepare");
-    factored_ = false;
-    if (blocks_ == nullptr || !(lambda >= 0 && std::isfinite(lambda))) {
-      return detail::no_step(StepStatus::failed, step);
-    }
-    const auto stops = [&] {
-      return subproblem_->interrupt != nullptr && subproblem_->interrupt->requested();
-    };
-    if (stops()) {
-      return detail::no_step(StepStatus::interrupted, step);
-    }
-    ++factorizations_;
-    const Index failed = schur_.factor(*blocks_, lambda, subproblem_->metric.weights());
-    if (failed >= 0) {
-      return detail::no_step(schur_.failed_pivot_is_finite() ? StepStatus::indefinite : StepStatus::failed,
-                             step, failed);
-    }
-    if (stops()) {
-      return detail::no_step(StepStatus::interrupted, step);
-    }
-    factored_ = true;
-    for (std::size_t i = 0; i < step.size(); ++i) {
-      step[i] = -subproblem_->gradient[i];
-    }
-    const double square = schur_.solve(step);
-    StepReport out;
-    out.slope = detail::dot(subproblem_->gradient, step);
-    out.norm = subproblem_->metric.norm(step);
-    out.predicted_decrease = 0.5 * square + 0.5 * (lambda * out.norm) * out.norm;
-    out.limit = detail::damping_limit(lambda, out.norm, out.predicted_decrease);
-    return detail::checked(out, step);
-  }
-
-  bool resolve(ConstVectorRef rhs, VectorRef out) override {
-    if (!factored_) {
-      return false;
-    }
-    std::copy(rhs.begin(), rhs.end(), out.begin());
-    schur_.solve(out);
-    return detail::all_finite(out);
+  /// The dense Cholesky factorization of what is left, which is most of it.
+  double flops() const override {
+    const detail::SchurComplement& plan = schur_;
+    const auto n = static_cast<double>(plan.reduced_size());
+    return n * n * n / 3;
   }
 
   void describe(std::string& out) const override {
@@ -129,16 +74,26 @@ class BlockSchur final : public StepSolver {
     }
   }
 
-  Index factorizations() const override { return factorizations_; }
-
  private:
+  bool load(const SymmetricOperator& B) override {
+    blocks_ = B.blocks();
+    if (blocks_ != nullptr) {
+      schur_.analyze(blocks_->structure, options_.reduced_limit);
+    }
+    return blocks_ != nullptr;
+  }
+
+  Factored factor(double lambda, ConstVectorRef weights, const Interrupt*) override {
+    const Index failed = schur_.factor(*blocks_, lambda, weights);
+    return failed < 0 ? Factored{} : failed_pivot(failed, schur_.failed_pivot_is_finite());
+  }
+
+  double solve_factored(VectorRef x) override { return schur_.solve(x); }
+
   BlockSchurOptions options_;
-  std::optional<Subproblem> subproblem_;
   const BlockMatrix* blocks_ = nullptr;
   mutable detail::SchurComplement
       schur_;  // unfit() analyses the structure, and prepare needs the same analysis
-  Index factorizations_ = 0;
-  bool factored_ = false;
 };
 
 }  // namespace
