@@ -70,13 +70,18 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     }
     model.B.multiply(p_, q_);
     ++out.iterations;
+    // Sums and updates each in a loop of its own, without a condition: of a loop that does both a compiler
+    // makes versions for arrays that overlap and others, and may fuse products in one only. The bits would
+    // depend on the addresses.
+    if (task.damping != 0) {
+      for (std::size_t i = 0; i < n; ++i) {
+        q_[i] += task.damping * w[i] * p_[i];
+      }
+    }
     double rounding = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      q_[i] += task.damping == 0 ? 0.0 : task.damping * w[i] * p_[i];
       rounding += std::abs(p_[i] * q_[i]);
     }
-    // On its own: a loop that also updates q_ comes in two versions, for arrays that overlap and others, of
-    // which a compiler may fuse products in one only. The bits would depend on the addresses.
     const double curvature = dot(p_, q_);
     if (!std::isfinite(curvature)) {
       return finish(CgResult::End::failed);
