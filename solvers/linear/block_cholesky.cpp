@@ -10,10 +10,11 @@
 namespace kappa::detail {
 namespace {
 
-constexpr Index block_columns = 96;  // columns of a panel factored at once
-constexpr Index chunk_slivers = 24;  // slivers of a panel in one piece of work
-constexpr Index tile_slivers = 30;   // of a tile of a Schur complement
-constexpr Index chunk_columns = 48;  // of a child's Schur complement added at once
+constexpr Index block_columns = 96;       // columns of a panel factored at once
+constexpr Index chunk_slivers = 24;       // slivers of a panel in one piece of work
+constexpr Index tile_slivers = 30;        // of a tile of a Schur complement
+constexpr double dissection_cost = 3000;  // flops in the time that a dissection takes for a stored block
+constexpr Index chunk_columns = 48;       // of a child's Schur complement added at once
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
@@ -86,7 +87,17 @@ void BlockCholesky::analyze(const BlockStructure& structure) {
 
 void BlockCholesky::plan(const BlockStructure& structure) {
   const BlockGraph graph = block_graph(structure);
-  const EliminationPlan plan = plan_elimination(graph, minimum_degree(graph));
+  const char* ordering = "minimum degree";
+  EliminationPlan plan = plan_elimination(graph, minimum_degree(graph));
+  const auto couplings =
+      static_cast<double>(graph.vertices()) + 0.5 * static_cast<double>(graph.neighbour.size());
+  if (plan.cost > dissection_cost * couplings) {
+    EliminationPlan dissected = plan_elimination(graph, nested_dissection(graph));
+    if (dissected.cost < plan.cost) {
+      plan = std::move(dissected);
+      ordering = "nested dissection";
+    }
+  }
   figures_ = {.blocks = graph.vertices(),
               .size = structure.size(),
               .supernodes = plan.supernodes(),
@@ -94,7 +105,7 @@ void BlockCholesky::plan(const BlockStructure& structure) {
               .doubles = plan.doubles,
               .flops = plan.flops,
               .cost = plan.cost,
-              .ordering = "minimum degree"};
+              .ordering = ordering};
   std::vector<Index> offset(1, 0);  // by place in the order: its first variable
   permutation_.clear();
   for (const Index block : plan.order) {
