@@ -43,6 +43,22 @@ struct Vector<8> {
   typedef double type __attribute__((vector_size(64), aligned(8), may_alias));
 };
 
+/// As many floats, at any address of a float.
+template <int Lanes>
+struct SingleVector;
+template <>
+struct SingleVector<2> {
+  typedef float type __attribute__((vector_size(8), aligned(4), may_alias));
+};
+template <>
+struct SingleVector<4> {
+  typedef float type __attribute__((vector_size(16), aligned(4), may_alias));
+};
+template <>
+struct SingleVector<8> {
+  typedef float type __attribute__((vector_size(32), aligned(4), may_alias));
+};
+
 /// The bits of the widest vectors that the processor computes with: 512, 256 or 128.
 inline int vector_width() {
 #if defined(__x86_64__)

@@ -9,6 +9,7 @@
 #include "kappa/curvature.h"
 #include "kappa/minimize.h"
 #include "kappa/step.h"
+#include "parts.h"
 
 namespace kappa {
 
@@ -24,6 +25,7 @@ struct Made {
 struct Workspace::Impl {
   Made<Curvature> curvature;
   Made<StepSolver> step_solver;
+  detail::BlockChoice block_choice;
   Made<Acceptance> acceptance;
   Metric metric;
 

@@ -538,66 +538,169 @@ template <class K, Stored stored>
   }
 }
 
+/// out -= sum, of which `rest` are the rows behind the vectors.
+template <class K>
+[[gnu::always_inline]] inline void subtract_rows(const typename K::Vec* sum, const double* rest,
+                                                 double* out) {
+  using Vec = typename K::Vec;
+  alignas(64) double rows[K::height];
+  for (int v = 0; v < K::vectors; ++v) {
+    *reinterpret_cast<Vec*>(rows + v * K::lanes) = sum[v];
+  }
+  for (int r = 0; r < K::head; ++r) {
+    out[r] -= rows[r];
+  }
+  for (int r = 0; r < K::tail; ++r) {
+    out[K::head + r] -= rest[r];
+  }
+}
+
+/// out -= B_ie v.
+template <class K, Stored stored>
+[[gnu::always_inline]] inline void subtract_product(const double* w, const double* v, double* out) {
+  using Vec = typename K::Vec;
+  typename K::Columns head;
+  typename K::Tails tail;
+  load_columns<K, stored>(w, head, tail);
+  Vec sum[K::vectors] = {};
+  double rest[K::tails] = {};
+#pragma GCC unroll 8
+  for (int k = 0; k < K::P; ++k) {
+#pragma GCC unroll 8
+    for (int n = 0; n < K::vectors; ++n) {
+      sum[n] += head[k][n] * v[k];
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      rest[r] += tail[k][r] * v[k];
+    }
+  }
+  subtract_rows<K>(sum, rest, out);
+}
+
+/// The sum of the lanes of each column, added to `total`.
+template <class K>
+[[gnu::always_inline]] inline void add_lanes(const typename K::Columns& sum, double* total) {
+  using Vec = typename K::Vec;
+  for (int k = 0; k < K::P; ++k) {
+    alignas(64) double lane[K::height];
+    for (int v = 0; v < K::vectors; ++v) {
+      *reinterpret_cast<Vec*>(lane + v * K::lanes) = sum[k][v];
+    }
+    for (int half = K::height / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; ++l) {
+        lane[l] += lane[l + half];
+      }
+    }
+    total[k] += lane[0];
+  }
+}
+
+/// total := sum_i B_ie' x_i. The couplings up to `last` will be asked for next.
+template <class K>
+[[gnu::always_inline]] inline void gather(const SchurStructure& s, const double* values, Index e, Index last,
+                                          const double* x, double* total) {
+  typename K::Columns sum = {};
+  std::fill_n(total, K::P, 0.0);
+  const std::int32_t block = s.eliminated[at(e)];
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    if (n + ahead < last) {
+      prefetch(values + s.coupling_values[at(n + ahead)], K::C * K::P);
+    }
+    const Index i = s.coupling_kept[at(n)];
+    const double* w = values + s.coupling_values[at(n)];
+    if (block < s.kept[at(i)]) {
+      add_transposed_product<K, Stored::eliminated_first>(w, x + i * K::C, sum, total);
+    } else {
+      add_transposed_product<K, Stored::kept_first>(w, x + i * K::C, sum, total);
+    }
+  }
+  add_lanes<K>(sum, total);
+}
+
+/// out_i -= B_ie v for all i.
+template <class K>
+[[gnu::always_inline]] inline void scatter(const SchurStructure& s, const double* values, Index e,
+                                           const double* v, double* out) {
+  const std::int32_t block = s.eliminated[at(e)];
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    const Index i = s.coupling_kept[at(n)];
+    const double* w = values + s.coupling_values[at(n)];
+    if (block < s.kept[at(i)]) {
+      subtract_product<K, Stored::eliminated_first>(w, v, out + i * K::C);
+    } else {
+      subtract_product<K, Stored::kept_first>(w, v, out + i * K::C);
+    }
+  }
+}
+
 template <class K>
 [[gnu::always_inline]] inline void substitute_fixed(const SubstituteTask& t) {
-  using Vec = typename K::Vec;
   constexpr int P = K::P;
   constexpr Index entries = P * (P + 1) / 2;
   const SchurStructure& s = t.structure;
   const Index last = s.coupling_start[at(t.end)];
   for (Index e = t.begin; e < t.end; ++e) {
-    typename K::Columns sum = {};
-    double total[P] = {};
-    const std::int32_t block = s.eliminated[at(e)];
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      if (n + ahead < last) {
-        prefetch(t.values + s.coupling_values[at(n + ahead)], K::C * P);
+    double total[P];
+    gather<K>(s, t.values, e, last, t.reduced, total);
+    double* x = t.x + s.eliminated_offset[at(e)];
+    back_substitute<P>(t.pivots + e * entries, t.forward + e * P, total, P, x);
+    if (t.residual != nullptr) {
+      double v[P];
+      for (int k = 0; k < P; ++k) {
+        v[k] = -x[k];
       }
-      const Index i = s.coupling_kept[at(n)];
-      const double* w = t.values + s.coupling_values[at(n)];
-      const double* x = t.reduced + i * K::C;
-      if (block < s.kept[at(i)]) {
-        add_transposed_product<K, Stored::eliminated_first>(w, x, sum, total);
-      } else {
-        add_transposed_product<K, Stored::kept_first>(w, x, sum, total);
+      scatter<K>(s, t.values, e, v, t.residual);
+    }
+  }
+}
+
+/// total := sum_i B_ie' x_i for any sizes.
+void gather_any(const SchurStructure& s, const double* values, Index e, const double* x, double* total) {
+  const Index p = s.eliminated_size(e);
+  std::fill_n(total, p, 0.0);
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    const Index i = s.coupling_kept[at(n)];
+    const Index c = s.kept_size(i);
+    const double* w = values + s.coupling_values[at(n)];
+    const double* xi = x + s.reduced_offset[at(i)];
+    const bool transposed = s.transposed(e, i);
+    for (Index k = 0; k < p; ++k) {
+      for (Index r = 0; r < c; ++r) {
+        total[k] += (transposed ? w[k + r * p] : w[r + k * c]) * xi[r];
       }
     }
-    for (int k = 0; k < P; ++k) {
-      alignas(64) double lane[K::height];
-      for (int v = 0; v < K::vectors; ++v) {
-        *reinterpret_cast<Vec*>(lane + v * K::lanes) = sum[k][v];
+  }
+}
+
+/// out_i += factor B_ie v for all i and any sizes.
+void scatter_any(const SchurStructure& s, const double* values, Index e, double factor, const double* v,
+                 double* out) {
+  const Index p = s.eliminated_size(e);
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    const Index i = s.coupling_kept[at(n)];
+    const Index c = s.kept_size(i);
+    const double* w = values + s.coupling_values[at(n)];
+    double* to = out + s.reduced_offset[at(i)];
+    const bool transposed = s.transposed(e, i);
+    for (Index k = 0; k < p; ++k) {
+      for (Index r = 0; r < c; ++r) {
+        to[r] += (transposed ? w[k + r * p] : w[r + k * c]) * (factor * v[k]);
       }
-      for (int half = K::height / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; ++l) {
-          lane[l] += lane[l + half];
-        }
-      }
-      total[k] += lane[0];
     }
-    back_substitute<P>(t.pivots + e * entries, t.forward + e * P, total, P, t.x + s.eliminated_offset[at(e)]);
   }
 }
 
 void substitute_any(const SubstituteTask& t) {
   const SchurStructure& s = t.structure;
-  SmallScratch<double, 64> sum(s.widest_eliminated);
+  SmallScratch<double, 64> total(s.widest_eliminated);
   for (Index e = t.begin; e < t.end; ++e) {
-    const Index p = s.eliminated_size(e);
-    std::fill_n(sum.data(), p, 0.0);
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      const Index i = s.coupling_kept[at(n)];
-      const Index c = s.kept_size(i);
-      const double* w = t.values + s.coupling_values[at(n)];
-      const double* x = t.reduced + s.reduced_offset[at(i)];
-      const bool transposed = s.transposed(e, i);
-      for (Index k = 0; k < p; ++k) {
-        for (Index r = 0; r < c; ++r) {
-          sum[k] += (transposed ? w[k + r * p] : w[r + k * c]) * x[r];
-        }
-      }
+    gather_any(s, t.values, e, t.reduced, total.data());
+    double* x = t.x + s.eliminated_offset[at(e)];
+    back_substitute<0>(t.pivots + s.pivot_start[at(e)], t.forward + s.forward_offset[at(e)], total.data(),
+                       s.eliminated_size(e), x);
+    if (t.residual != nullptr) {
+      scatter_any(s, t.values, e, 1, x, t.residual);
     }
-    back_substitute<0>(t.pivots + s.pivot_start[at(e)], t.forward + s.forward_offset[at(e)], sum.data(), p,
-                       t.x + s.eliminated_offset[at(e)]);
   }
 }
 
@@ -622,37 +725,6 @@ template <int P>
   }
 }
 
-/// out -= B_ie v.
-template <class K, Stored stored>
-[[gnu::always_inline]] inline void subtract_product(const double* w, const double* v, double* out) {
-  using Vec = typename K::Vec;
-  typename K::Columns head;
-  typename K::Tails tail;
-  load_columns<K, stored>(w, head, tail);
-  Vec sum[K::vectors] = {};
-  double rest[K::tails] = {};
-#pragma GCC unroll 8
-  for (int k = 0; k < K::P; ++k) {
-#pragma GCC unroll 8
-    for (int n = 0; n < K::vectors; ++n) {
-      sum[n] += head[k][n] * v[k];
-    }
-    for (int r = 0; r < K::tail; ++r) {
-      rest[r] += tail[k][r] * v[k];
-    }
-  }
-  alignas(64) double rows[K::height];
-  for (int n = 0; n < K::vectors; ++n) {
-    *reinterpret_cast<Vec*>(rows + n * K::lanes) = sum[n];
-  }
-  for (int r = 0; r < K::head; ++r) {
-    out[r] -= rows[r];
-  }
-  for (int r = 0; r < K::tail; ++r) {
-    out[K::head + r] -= rest[r];
-  }
-}
-
 template <class K>
 [[gnu::always_inline]] inline void forward_fixed(const ForwardTask& t) {
   constexpr int P = K::P;
@@ -660,22 +732,12 @@ template <class K>
   const SchurStructure& s = t.structure;
   const Index last = s.coupling_start[at(t.end)];
   for (Index e = t.begin; e < t.end; ++e) {
+    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1] && n + ahead < last; ++n) {
+      prefetch(t.values + s.coupling_values[at(n + ahead)], K::C * P);
+    }
     double v[P];
     solve_pivot<P>(t.pivots + e * entries, t.rhs + s.eliminated_offset[at(e)], P, t.forward + e * P, v);
-    const std::int32_t block = s.eliminated[at(e)];
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      if (n + ahead < last) {
-        prefetch(t.values + s.coupling_values[at(n + ahead)], K::C * P);
-      }
-      const Index i = s.coupling_kept[at(n)];
-      const double* w = t.values + s.coupling_values[at(n)];
-      double* out = t.reduced + i * K::C;
-      if (block < s.kept[at(i)]) {
-        subtract_product<K, Stored::eliminated_first>(w, v, out);
-      } else {
-        subtract_product<K, Stored::kept_first>(w, v, out);
-      }
-    }
+    scatter<K>(s, t.values, e, v, t.reduced);
   }
 }
 
@@ -683,19 +745,218 @@ void forward_any(const ForwardTask& t) {
   const SchurStructure& s = t.structure;
   SmallScratch<double, 64> v(s.widest_eliminated);
   for (Index e = t.begin; e < t.end; ++e) {
-    const Index p = s.eliminated_size(e);
-    solve_pivot<0>(t.pivots + s.pivot_start[at(e)], t.rhs + s.eliminated_offset[at(e)], p,
+    solve_pivot<0>(t.pivots + s.pivot_start[at(e)], t.rhs + s.eliminated_offset[at(e)], s.eliminated_size(e),
                    t.forward + s.forward_offset[at(e)], v.data());
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      const Index i = s.coupling_kept[at(n)];
-      const Index c = s.kept_size(i);
-      const double* w = t.values + s.coupling_values[at(n)];
-      double* out = t.reduced + s.reduced_offset[at(i)];
-      const bool transposed = s.transposed(e, i);
-      for (Index k = 0; k < p; ++k) {
-        for (Index r = 0; r < c; ++r) {
-          out[r] -= (transposed ? w[k + r * p] : w[r + k * c]) * v[k];
+    scatter_any(s, t.values, e, -1, v.data(), t.reduced);
+  }
+}
+
+// ---- Products --------------------------------------------------------------------------------------------
+
+template <class K>
+[[gnu::always_inline]] inline void multiply_fixed(const MultiplyTask& t) {
+  constexpr int P = K::P;
+  constexpr Index entries = P * (P + 1) / 2;
+  const SchurStructure& s = t.structure;
+  const Index last = s.coupling_start[at(t.end)];
+  for (Index e = t.begin; e < t.end; ++e) {
+    double total[P];
+    double y[P];
+    double v[P];
+    gather<K>(s, t.values, e, last, t.x, total);
+    solve_pivot<P>(t.pivots + e * entries, total, P, y, v);
+    scatter<K>(s, t.values, e, v, t.out);
+  }
+}
+
+void multiply_any(const MultiplyTask& t) {
+  const SchurStructure& s = t.structure;
+  SmallScratch<double, 64> total(s.widest_eliminated);
+  SmallScratch<double, 64> y(s.widest_eliminated);
+  SmallScratch<double, 64> v(s.widest_eliminated);
+  for (Index e = t.begin; e < t.end; ++e) {
+    gather_any(s, t.values, e, t.x, total.data());
+    solve_pivot<0>(t.pivots + s.pivot_start[at(e)], total.data(), s.eliminated_size(e), y.data(), v.data());
+    scatter_any(s, t.values, e, -1, v.data(), t.out);
+  }
+}
+
+template <class K>
+[[gnu::always_inline]] inline void pack_fixed(const double* z, Index couplings, float* single) {
+  for (Index n = 0; n < couplings; ++n, z += K::stride, single += K::C * K::P) {
+    for (int k = 0; k < K::P; ++k) {
+      for (int r = 0; r < K::head; ++r) {
+        single[k * K::C + r] = static_cast<float>(z[K::head_at(k) + r]);
+      }
+      for (int r = 0; r < K::tail; ++r) {
+        single[k * K::C + K::head + r] = static_cast<float>(z[K::tail_at(r, k)]);
+      }
+    }
+  }
+}
+
+/// The columns of one Z in single precision. Lanes beyond the rows hold what follows in memory.
+template <class K>
+[[gnu::always_inline]] inline void load_single(const float* z, typename K::Columns& head,
+                                               typename K::Tails& tail) {
+  using Single = typename SingleVector<K::lanes>::type;
+  using Vec = typename K::Vec;
+#pragma GCC unroll 8
+  for (int k = 0; k < K::P; ++k) {
+#pragma GCC unroll 8
+    for (int v = 0; v < K::vectors; ++v) {
+      head[k][v] =
+          __builtin_convertvector(*reinterpret_cast<const Single*>(z + k * K::C + v * K::lanes), Vec);
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      tail[k][r] = z[k * K::C + K::head + r];
+    }
+  }
+}
+
+template <class K>
+[[gnu::always_inline]] inline void multiply_single_fixed(const MultiplyTask& t) {
+  using Vec = typename K::Vec;
+  constexpr int P = K::P;
+  const SchurStructure& s = t.structure;
+  for (Index e = t.begin; e < t.end; ++e) {
+    const Index first = s.coupling_start[at(e)];
+    const Index last = s.coupling_start[at(e) + 1];
+    typename K::Columns head;
+    typename K::Tails tail;
+    typename K::Columns sum = {};
+    double total[P] = {};
+    for (Index n = first; n < last; ++n) {
+      load_single<K>(t.single + n * K::C * P, head, tail);
+      const double* x = t.x + Index{s.coupling_kept[at(n)]} * K::C;
+      alignas(64) double rows[K::height] = {};
+      const double* from = x;
+      if constexpr (K::head < K::height) {
+        std::copy_n(x, K::head, rows);
+        from = rows;
+      }
+#pragma GCC unroll 8
+      for (int k = 0; k < P; ++k) {
+#pragma GCC unroll 8
+        for (int v = 0; v < K::vectors; ++v) {
+          sum[k][v] += head[k][v] * *reinterpret_cast<const Vec*>(from + v * K::lanes);
         }
+        for (int r = 0; r < K::tail; ++r) {
+          total[k] += tail[k][r] * x[K::head + r];
+        }
+      }
+    }
+    add_lanes<K>(sum, total);
+    for (Index n = first; n < last; ++n) {
+      load_single<K>(t.single + n * K::C * P, head, tail);
+      double* out = t.out + Index{s.coupling_kept[at(n)]} * K::C;
+      Vec down[K::vectors] = {};
+      double rest[K::tails] = {};
+#pragma GCC unroll 8
+      for (int k = 0; k < P; ++k) {
+#pragma GCC unroll 8
+        for (int v = 0; v < K::vectors; ++v) {
+          down[v] += head[k][v] * total[k];
+        }
+        for (int r = 0; r < K::tail; ++r) {
+          rest[r] += tail[k][r] * total[k];
+        }
+      }
+      subtract_rows<K>(down, rest, out);
+    }
+  }
+}
+
+/// Rows of vector v of a column of C rows, zero beyond them.
+template <class K>
+[[gnu::always_inline]] inline typename K::Vec load_rows(const double* column, int v) {
+  using Vec = typename K::Vec;
+  if constexpr (K::head == K::height) {
+    return *reinterpret_cast<const Vec*>(column + v * K::lanes);
+  } else {
+    alignas(64) double rows[K::height] = {};
+    std::copy_n(column, K::head, rows);
+    return *reinterpret_cast<const Vec*>(rows + v * K::lanes);
+  }
+}
+
+/// Rows of blocks of S, whose blocks are C x C.
+template <class K>
+[[gnu::always_inline]] inline void multiply_rows_fixed(const RowsTask& t) {
+  using Vec = typename K::Vec;
+  constexpr int C = K::C;
+  for (Index i = t.begin; i < t.end; ++i) {
+    const double* xi = t.x + i * C;
+    alignas(64) double rows[K::height] = {};
+    std::copy_n(xi, K::head, rows);
+    Vec across[K::vectors];
+    Vec down[K::vectors] = {};
+    double rest[K::tails] = {};
+    for (int v = 0; v < K::vectors; ++v) {
+      across[v] = *reinterpret_cast<const Vec*>(rows + v * K::lanes);
+    }
+    for (Index k = t.row_start[i]; k < t.row_start[i + 1]; ++k) {
+      const Index j = t.column[k];
+      const double* block = t.values + t.block_start[k];
+      prefetch(block + 8 * C * C, C * C);
+      const double* xj = t.x + j * C;
+      double* out = t.out + j * C;
+      for (int c = 0; c < C; ++c) {
+        Vec column[K::vectors];
+        Vec product[K::vectors];
+        double dot = 0;
+        for (int v = 0; v < K::vectors; ++v) {
+          column[v] = load_rows<K>(block + c * C, v);
+          down[v] += column[v] * xj[c];
+          product[v] = column[v] * across[v];
+        }
+        for (int r = 0; r < K::tail; ++r) {
+          const double entry = block[c * C + K::head + r];
+          rest[r] += entry * xj[c];
+          dot += entry * xi[K::head + r];
+        }
+        if (i != j) {
+          alignas(64) double lane[K::height];
+          for (int v = 0; v < K::vectors; ++v) {
+            *reinterpret_cast<Vec*>(lane + v * K::lanes) = product[v];
+          }
+          for (int half = K::height / 2; half > 0; half /= 2) {
+            for (int l = 0; l < half; ++l) {
+              lane[l] += lane[l + half];
+            }
+          }
+          out[c] += dot + lane[0];
+        }
+      }
+    }
+    for (int v = 0; v < K::vectors; ++v) {
+      *reinterpret_cast<Vec*>(rows + v * K::lanes) = down[v];
+    }
+    for (int r = 0; r < K::head; ++r) {
+      t.out[i * C + r] += rows[r];
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      t.out[i * C + K::head + r] += rest[r];
+    }
+  }
+}
+
+void multiply_rows_any(const RowsTask& t) {
+  const SchurStructure& s = t.structure;
+  for (Index i = t.begin; i < t.end; ++i) {
+    const Index c = s.kept_size(i);
+    const Index at_i = s.reduced_offset[at(i)];
+    for (Index k = t.row_start[i]; k < t.row_start[i + 1]; ++k) {
+      const Index j = t.column[k];
+      const Index at_j = s.reduced_offset[at(j)];
+      const double* block = t.values + t.block_start[k];
+      for (Index q = 0; q < s.kept_size(j); ++q) {
+        double dot = 0;
+        for (Index r = 0; r < c; ++r) {
+          t.out[at_i + r] += block[r + q * c] * t.x[at_j + q];
+          dot += block[r + q * c] * t.x[at_i + r];
+        }
+        t.out[at_j + q] += i == j ? 0.0 : dot;
       }
     }
   }
@@ -709,6 +970,12 @@ struct Version512 {
   KAPPA_VECTORS_512 static void reduce(const ReduceTask& t) { reduce_fixed<K>(t); }
   KAPPA_VECTORS_512 static void substitute(const SubstituteTask& t) { substitute_fixed<K>(t); }
   KAPPA_VECTORS_512 static void forward(const ForwardTask& t) { forward_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void multiply(const MultiplyTask& t) { multiply_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void pack_single(const double* z, Index couplings, float* single) {
+    pack_fixed<K>(z, couplings, single);
+  }
+  KAPPA_VECTORS_512 static void multiply_single(const MultiplyTask& t) { multiply_single_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void multiply_rows(const RowsTask& t) { multiply_rows_fixed<K>(t); }
 };
 
 template <class K>
@@ -717,6 +984,12 @@ struct Version256 {
   KAPPA_VECTORS_256 static void reduce(const ReduceTask& t) { reduce_fixed<K>(t); }
   KAPPA_VECTORS_256 static void substitute(const SubstituteTask& t) { substitute_fixed<K>(t); }
   KAPPA_VECTORS_256 static void forward(const ForwardTask& t) { forward_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void multiply(const MultiplyTask& t) { multiply_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void pack_single(const double* z, Index couplings, float* single) {
+    pack_fixed<K>(z, couplings, single);
+  }
+  KAPPA_VECTORS_256 static void multiply_single(const MultiplyTask& t) { multiply_single_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void multiply_rows(const RowsTask& t) { multiply_rows_fixed<K>(t); }
 };
 
 template <class K>
@@ -725,10 +998,18 @@ struct Version128 {
   static void reduce(const ReduceTask& t) { reduce_fixed<K>(t); }
   static void substitute(const SubstituteTask& t) { substitute_fixed<K>(t); }
   static void forward(const ForwardTask& t) { forward_fixed<K>(t); }
+  static void multiply(const MultiplyTask& t) { multiply_fixed<K>(t); }
+  static void pack_single(const double* z, Index couplings, float* single) {
+    pack_fixed<K>(z, couplings, single);
+  }
+  static void multiply_single(const MultiplyTask& t) { multiply_single_fixed<K>(t); }
+  static void multiply_rows(const RowsTask& t) { multiply_rows_fixed<K>(t); }
 };
 
 template <class V, int C, int P>
-constexpr SchurKernels table = {ZBlock<C, P>::stride, V::eliminate, V::reduce, V::substitute, V::forward};
+constexpr SchurKernels table = {ZBlock<C, P>::stride, V::eliminate,       V::reduce,
+                                V::substitute,        V::forward,         V::multiply,
+                                V::pack_single,       V::multiply_single, V::multiply_rows};
 
 template <int C, int P>
 const SchurKernels& kernels_for(int width) {
@@ -737,7 +1018,9 @@ const SchurKernels& kernels_for(int width) {
                         : table<Version128<Block<C, P, 2>>, C, P>;
 }
 
-constexpr SchurKernels kernels_any = {0, eliminate_any, reduce_any, substitute_any, forward_any};
+constexpr SchurKernels kernels_any = {
+    0,       eliminate_any, reduce_any,       substitute_any, forward_any, multiply_any,
+    nullptr, nullptr,       multiply_rows_any};
 
 }  // namespace
 
