@@ -10,18 +10,14 @@
 namespace kappa::detail {
 namespace {
 
-constexpr Index block_columns = 96;  // columns of a panel factored at once
-constexpr Index chunk_slivers = 24;  // slivers of a panel in one piece of work
-constexpr Index tile_slivers = 30;   // of a tile of a Schur complement
-constexpr Index chunk_columns = 48;  // of a child's Schur complement added at once
+constexpr Index block_columns = 96;       // columns of a panel factored at once
+constexpr Index chunk_slivers = 24;       // slivers of a panel in one piece of work
+constexpr Index tile_slivers = 30;        // of a tile of a Schur complement
+constexpr double dissection_cost = 3000;  // flops in the time that a dissection takes for a stored block
+constexpr Index chunk_columns = 48;       // of a child's Schur complement added at once
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
-}
-
-bool same(const BlockStructure& a, const BlockStructure& b) {
-  return a.offset == b.offset && a.row_start == b.row_start && a.column == b.column &&
-         a.value_start == b.value_start;
 }
 
 double product(Index a, Index b) {
@@ -82,7 +78,7 @@ class Pool {
 }  // namespace
 
 void BlockCholesky::analyze(const BlockStructure& structure) {
-  if (!structure_.offset.empty() && same(structure, structure_)) {
+  if (!structure_.offset.empty() && structure == structure_) {
     return;
   }
   structure_ = structure;
@@ -91,14 +87,25 @@ void BlockCholesky::analyze(const BlockStructure& structure) {
 
 void BlockCholesky::plan(const BlockStructure& structure) {
   const BlockGraph graph = block_graph(structure);
-  const EliminationPlan plan = plan_elimination(graph, minimum_degree(graph));
+  const char* ordering = "minimum degree";
+  EliminationPlan plan = plan_elimination(graph, minimum_degree(graph));
+  const auto couplings =
+      static_cast<double>(graph.vertices()) + 0.5 * static_cast<double>(graph.neighbour.size());
+  if (plan.cost > dissection_cost * couplings) {
+    EliminationPlan dissected = plan_elimination(graph, nested_dissection(graph));
+    if (dissected.cost < plan.cost) {
+      plan = std::move(dissected);
+      ordering = "nested dissection";
+    }
+  }
   figures_ = {.blocks = graph.vertices(),
               .size = structure.size(),
               .supernodes = plan.supernodes(),
+              .matrix_doubles = static_cast<double>(structure.values()),
               .doubles = plan.doubles,
               .flops = plan.flops,
               .cost = plan.cost,
-              .ordering = "minimum degree"};
+              .ordering = ordering};
   std::vector<Index> offset(1, 0);  // by place in the order: its first variable
   permutation_.clear();
   for (const Index block : plan.order) {
@@ -113,7 +120,7 @@ void BlockCholesky::plan(const BlockStructure& structure) {
   place_updates();
 }
 
-/// Fronts and the memory of their panels.
+/// Fronts and their tree.
 void BlockCholesky::lay_out(const EliminationPlan& plan) {
   const Index n = plan.supernodes();
   fronts_.assign(at(n), {});
@@ -128,6 +135,7 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
     const Index w = plan.width[at(s)];
     const Index h = plan.height[at(s)];
     front.panel = {nullptr, w, slivers(w), slivers(h)};
+    front.panel_begin = panels;
     front.own = own;
     front.height = h;
     front.z = z;
@@ -135,8 +143,8 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
     front.work = 0.5 * front_cost(w, h);
     work[at(s)] = front.work;
     own += w;
-    z += sliver * front.panel.below;
     panels += front.panel.size();
+    z += sliver * front.panel.below;
     if (front.parent >= 0) {
       ++children[at(front.parent) + 1];
     }
@@ -144,14 +152,8 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
   }
   std::partial_sum(children.begin(), children.end(), children.begin());
   children_.resize(at(children.back()));
-  l_.resize(at(panels));
-  double* panel = l_.data();
   for (Index s = 0; s < n; ++s) {
-    Front& front = fronts_[at(s)];
-    front.panel.data = panel;
-    panel += front.panel.size();
-    front.child = children[at(s)];
-    front.child_end = front.child;
+    fronts_[at(s)].child = fronts_[at(s)].child_end = children[at(s)];
   }
   for (Index s = 0; s < n; ++s) {
     if (fronts_[at(s)].parent >= 0) {
@@ -159,6 +161,7 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
       children_[at(parent.child_end++)] = s;
     }
   }
+  panel_doubles_ = panels;
   const auto size = at(own);
   least_.resize(size);
   inverse_.resize(size);
@@ -287,7 +290,6 @@ void BlockCholesky::scatter(const BlockStructure& structure, const EliminationPl
 /// runs meanwhile: memory of descendants that are done, or of this unit's.
 void BlockCholesky::place_updates() {
   const Index n = static_cast<Index>(fronts_.size());
-  std::vector<Index> place(at(n));
   std::vector<Pool> inherited(at(n));
   Index top = 0;
   const auto length = [&](Index s) {
@@ -298,10 +300,11 @@ void BlockCholesky::place_updates() {
     // Columns a multiple of 4 kB apart would compete for the same lines of the cache.
     front.update.stride = sliver * front.panel.below;
     front.update.stride += front.update.stride % 64 == 0 ? sliver : 0;
-    place[at(s)] = pool.take(length(s), top);
+    front.update_begin = pool.take(length(s), top);
     for (Index c = front.child; c < front.child_end; ++c) {
       const Index child = children_[at(c)];
-      pool.give({place[at(child)], place[at(child)] + length(child)});
+      const Index begin = fronts_[at(child)].update_begin;
+      pool.give({begin, begin + length(child)});
     }
   };
   auto unit = schedule_.units().begin();
@@ -323,15 +326,26 @@ void BlockCholesky::place_updates() {
       inherited[at(fronts_[at(s - 1)].parent)].give(pool);
     }
   }
-  updates_.resize(at(top));
-  figures_.update_doubles = static_cast<double>(top);
-  for (Index s = 0; s < n; ++s) {
-    fronts_[at(s)].update.data = updates_.data() + place[at(s)];
+  update_doubles_ = top;
+  figures_.memory = static_cast<double>(panel_doubles_ + update_doubles_);
+  allocated_ = false;
+}
+
+void BlockCholesky::allocate() {
+  l_.resize(at(panel_doubles_));
+  updates_.resize(at(update_doubles_));
+  for (Front& front : fronts_) {
+    front.panel.data = l_.data() + front.panel_begin;
+    front.update.data = updates_.data() + front.update_begin;
   }
+  allocated_ = true;
 }
 
 Index BlockCholesky::factor(const BlockMatrix& B, double lambda, ConstVectorRef weights,
                             const Conditions& conditions) {
+  if (!allocated_) {
+    allocate();
+  }
   failed_is_finite_ = true;
   const Task task{B, lambda, weights, conditions};
   schedule_.upward(1, [&](Index s) { factor_front(task, s); });

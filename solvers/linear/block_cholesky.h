@@ -14,7 +14,7 @@
 // in which order, is fixed by the structure: the bits do not depend on the number of threads.
 //
 // Cost: figures().flops for a factorization, two passes over L for a solve. Memory: L, and the Schur
-// complements that wait for their parents; allocated by analyze(), kept.
+// complements that wait for their parents; allocated by the first factor() after analyze(), kept.
 //
 // References: Duff & Reid, ACM Trans. Math. Softw. 9 (1983) 302; Liu, SIAM Rev. 34 (1992) 82; Davis,
 // Rajamanickam & Sid-Lakhdar, Acta Numerica 25 (2016) 383.
@@ -64,8 +64,9 @@ class BlockCholesky {
     Index size = 0;    ///< variables
     Index supernodes = 0;
     Index largest_front = 0;    ///< rows of it
+    double matrix_doubles = 0;  ///< stored in B
     double doubles = 0;         ///< entries of L, with the zeros that are stored
-    double update_doubles = 0;  ///< memory for Schur complements
+    double memory = 0;          ///< doubles for L, with its padding, and for waiting Schur complements
     double flops = 0;           ///< multiplications and additions of a factorization
     double cost = 0;            ///< the same with what comes on top, see elimination_plan.h
     const char* ordering = "";  ///< "minimum degree", ...
@@ -75,13 +76,15 @@ class BlockCholesky {
  private:
   /// A supernode: its front and where its numbers are.
   struct Front {
-    Panel panel;        ///< into l_
-    Update update;      ///< into updates_
-    Index own = 0;      ///< its first variable in the order of elimination
-    Index height = 0;   ///< rows below
-    Index z = 0;        ///< its part of z_
-    Index parent = -1;  ///< or -1
-    Index run = 0;      ///< its rows below in the parent's front: runs_[run .. run_end)
+    Panel panel;             ///< into l_
+    Update update;           ///< into updates_
+    Index update_begin = 0;  ///< there
+    Index panel_begin = 0;   ///< in l_
+    Index own = 0;           ///< its first variable in the order of elimination
+    Index height = 0;        ///< rows below
+    Index z = 0;             ///< its part of z_
+    Index parent = -1;       ///< or -1
+    Index run = 0;           ///< its rows below in the parent's front: runs_[run .. run_end)
     Index run_end = 0;
     Index to_panel = 0;  ///< its first rows below are eliminated by the parent
     Index child = 0;     ///< children_[child .. child_end)
@@ -112,6 +115,7 @@ class BlockCholesky {
   void scatter(const BlockStructure& structure, const EliminationPlan& plan,
                const std::vector<Index>& offset);
   void place_updates();
+  void allocate();
 
   void factor_front(const Task& task, Index s);
   void assemble(const Task& task, const Front& front);
@@ -139,6 +143,9 @@ class BlockCholesky {
   std::vector<State> state_;   ///< by front
   std::vector<Index> failed_;  ///< by front: the eliminated variable whose pivot failed
   std::vector<double> pivot_;  ///< and its value
+  Index panel_doubles_ = 0;
+  Index update_doubles_ = 0;
+  bool allocated_ = false;
   bool failed_is_finite_ = true;
 };
 
