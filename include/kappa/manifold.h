@@ -72,6 +72,13 @@ class Manifold {
 
   /// plus is x + delta, entry by entry.
   virtual bool euclidean() const { return false; }
+  /// How steps move entry i of x. Only an entry that one tangent entry moves along a straight line, alone and
+  /// as fast, can have bounds.
+  struct Motion {
+    enum class Kind : unsigned char { straight, still, curved } kind = Kind::curved;
+    Index tangent = -1;  ///< the tangent entry, where straight
+  };
+  virtual Motion motion(Index) const { return {}; }
 
  protected:
   Manifold(std::string name, Index ambient, Index tangent);

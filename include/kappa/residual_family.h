@@ -300,6 +300,14 @@ struct Analytic {
   static constexpr int columns = Slots::columns;
   static constexpr int triangle = columns * (columns + 1) / 2;
 
+  // Named, though never called, where a family would evaluate in lanes; a compiler looks them up.
+  template <class... Arguments>
+  static bool jacobian_at(const Arguments&...);
+  template <class... Arguments>
+  static bool hessian_at(const Arguments&...);
+  template <class... Arguments>
+  static bool second_directional_at(const Arguments&...);
+
   F functor;
 
   static bool values(const F& f, const double* const* blocks, double* r) { return f(blocks, r, nullptr); }

@@ -20,6 +20,11 @@ class FreeEntries final : public Manifold {
       : Manifold(std::move(name), n, static_cast<Index>(entries.size())), entries_(std::move(entries)) {}
 
   bool euclidean() const override { return tangent_size() == ambient_size(); }
+  Motion motion(Index entry) const override {
+    const auto found = std::find(entries_.begin(), entries_.end(), entry);
+    return found == entries_.end() ? Motion{Motion::Kind::still, -1}
+                                   : Motion{Motion::Kind::straight, found - entries_.begin()};
+  }
 
  private:
   void do_plus(const double* x, const double* delta, double* out) const override {
@@ -63,6 +68,16 @@ class Product final : public Manifold {
 
   bool euclidean() const override {
     return std::all_of(factors_.begin(), factors_.end(), [](const auto& f) { return f->euclidean(); });
+  }
+  Motion motion(Index entry) const override {
+    Motion out;
+    for_each_factor([&](const Manifold& factor, Index a, Index t) {
+      if (entry >= a && entry < a + factor.ambient_size()) {
+        out = factor.motion(entry - a);
+        out.tangent += out.kind == Motion::Kind::straight ? t : 0;
+      }
+    });
+    return out;
   }
 
  private:

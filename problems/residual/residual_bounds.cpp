@@ -29,6 +29,32 @@ void ResidualProblem::Impl::set_bound(std::vector<double>& side, ParameterBlock 
   ++bounds_revision;
 }
 
+/// One entry of a variable block: where the manifold lets it have bounds, and moves it at all.
+void ResidualProblem::Impl::pack_bounds(const detail::Layout& structure, Index block, Index entry,
+                                        PackedBounds& packed) const {
+  const Index stored = start[at(block)] + entry;
+  Index tangent = entry;
+  if (const Manifold* const M = manifold(block)) {
+    const Manifold::Motion motion = M->motion(entry);
+    const bool bounded = lower[at(stored)] > -infinity || upper[at(stored)] < infinity;
+    if (motion.kind == Manifold::Motion::Kind::curved && bounded) {
+      throw Error("ResidualProblem: parameter block '" + name(ParameterBlock{block}) + "', entry " +
+                  std::to_string(entry) + " has a bound, but steps on " + M->name() +
+                  " do not move it along a straight line; remove the bound, or take a residual for it");
+    }
+    if (motion.kind != Manifold::Motion::Kind::straight) {
+      return;
+    }
+    tangent = motion.tangent;
+  }
+  tangent += structure.tangent_offset[at(block)];
+  packed.lower[at(tangent)] = lower[at(stored)];
+  packed.upper[at(tangent)] = upper[at(stored)];
+  if (!packed.coordinate.empty()) {
+    packed.coordinate[at(tangent)] = structure.offset[at(block)] + entry;
+  }
+}
+
 Bounds ResidualProblem::Impl::bounds() const {
   if (lower.empty()) {
     return {};
@@ -37,23 +63,21 @@ Bounds ResidualProblem::Impl::bounds() const {
   const std::lock_guard lock(mutex_);
   PackedBounds& packed = packed_bounds_;
   if (packed.layout != structure.revision || packed.bounds != bounds_revision) {
-    packed.lower.assign(at(structure.dimension), -infinity);
-    packed.upper.assign(at(structure.dimension), infinity);
+    const auto n = at(structure.tangent_dimension);
+    packed.lower.assign(n, -infinity);
+    packed.upper.assign(n, infinity);
+    packed.coordinate.assign(structure.curved.empty() ? 0 : n, 0);
     for (Index block = 0; block < parameter_blocks(); ++block) {
-      const Index first = start[at(block)];
-      const Index known = std::min(start[at(block) + 1], static_cast<Index>(lower.size()));
-      if (structure.offset[at(block)] < 0 || first >= known) {
-        continue;
+      const Index known = static_cast<Index>(lower.size()) - start[at(block)];
+      for (Index entry = 0; structure.offset[at(block)] >= 0 && entry < std::min(size(block), known);
+           ++entry) {
+        pack_bounds(structure, block, entry, packed);
       }
-      std::copy(lower.begin() + first, lower.begin() + known,
-                packed.lower.begin() + structure.offset[at(block)]);
-      std::copy(upper.begin() + first, upper.begin() + known,
-                packed.upper.begin() + structure.offset[at(block)]);
     }
     packed.layout = structure.revision;
     packed.bounds = bounds_revision;
   }
-  return {packed.lower, packed.upper, {}};
+  return {packed.lower, packed.upper, packed.coordinate};
 }
 
 void ResidualProblem::set_lower(ParameterBlock block, Index entry, double value) {

@@ -240,7 +240,9 @@ struct ResidualProblem::Impl {
     std::uint64_t layout = 0;  ///< revisions that they are of
     std::uint64_t bounds = 0;
     std::vector<double> lower, upper;
+    std::vector<Index> coordinate;  ///< entry of x of each tangent entry; empty where all blocks are flat
   };
+  void pack_bounds(const detail::Layout& structure, Index block, Index entry, PackedBounds& packed) const;
   mutable PackedBounds packed_bounds_;
 };
 

@@ -664,6 +664,52 @@ TEST_CASE("a product is its factors in one block", "[manifold]") {
   CHECK(solved(joint).value == Approx(solved(apart).value));
 }
 
+TEST_CASE("entries that move along straight lines may have bounds beside manifolds", "[manifold][bounds]") {
+  // x in R^4 with one entry held, behind a rotation, so that the numberings differ.
+  ResidualProblem problem;
+  const auto turn = problem.add_parameters({1, 0, 0, 0}, manifolds::so3(), "turn");
+  const auto x = problem.add_parameters({0.1, 0.2, 0.25, 0.3}, manifolds::subset(4, {2}), "x");
+  const auto both = problem.add_parameters(
+      {0, 0, 0, 1, 0, 0, 0}, manifolds::product({manifolds::euclidean(3), manifolds::so3()}), "both");
+  Noise draw(1.0, 5);
+  for (int k = 0; k < 9; ++k) {
+    problem.add(kappa::autodiff<1, 4>(test::LinearRow{{draw(), draw(), draw(), draw()}, draw()}), {x});
+  }
+  const auto pose = problem.add_parameters({0, 0, 0, 1, 0, 0, 0}, manifolds::se3(), "pose");
+  const auto rotation = problem.add_parameters({1, 0, 0, 0}, manifolds::so3(), "rotation");
+  problem.set_constant(pose);
+  problem.set_constant(rotation);
+  problem.add(kappa::autodiff<6, 7, 7>(test::RelativePose{{1, 2, 3, 0.6, 0.8, 0, 0}}), {pose, both});
+  problem.add(kappa::autodiff<3, 4, 4>(test::RelativeRotation{{0.6, 0, 0.8, 0}}), {turn, rotation});
+  const kappa::Result free = solved(problem);
+  const double bound = problem.values(x, free.x)[1] + 0.5;
+  problem.set_lower(x, 1, bound);
+  problem.set_upper(x, 2, 7.0);  // of no effect: that entry is held
+  problem.set_lower(both, 2, -0.5);
+  const kappa::Bounds bounds = problem.bounds();
+  REQUIRE(static_cast<Index>(bounds.lower.size()) == problem.tangent_dimension());
+  CHECK(bounds.lower[3 + 1] == bound);
+  CHECK(bounds.coordinate[3 + 1] == 4 + 1);
+  CHECK(bounds.coordinate[3 + 2] == 4 + 3);
+  CHECK(bounds.lower[6 + 2] == -0.5);
+  CHECK(bounds.coordinate[6 + 2] == 8 + 2);
+  for (const kappa::Method& method : {kappa::levenberg_marquardt(), kappa::newton()}) {
+    const kappa::Result result = solved(problem, method);
+    INFO(result.reason);
+    CHECK(result.outcome == kappa::Outcome::converged);
+    CHECK(problem.values(x, result.x)[1] == bound);
+    CHECK(problem.values(x, result.x)[2] == 0.25);
+    REQUIRE(result.active_bounds.size() == 1);
+    CHECK(result.active_bounds[0].variable == 3 + 1);
+    CHECK(problem.variable_name(3 + 1) == "x, tangent entry 1");
+  }
+  problem.set_upper(both, 4, 0.5);
+  CHECK_THROWS_WITH(
+      problem.bounds(),
+      "ResidualProblem: parameter block 'both', entry 4 has a bound, but steps on R^3 x SO(3) do not "
+      "move it along a straight line; remove the bound, or take a residual for it");
+}
+
 TEST_CASE("the covariance of a pose has its tangent entries", "[manifold]") {
   const ResidualProblem problem = test::loop_in_plane(6, 0.05);
   const kappa::Result result = solved(problem);
