@@ -183,9 +183,10 @@ Plan make_plan(Arguments& a) {
   if (a.threads < 0 || a.repeat < 1) {
     throw Error(a.threads < 0 ? "--threads takes 1 or more" : "--repeat takes 1 or more");
   }
-  if (!a.data.empty() && std::none_of(suites.begin(), suites.end(),
-                                      [](const Suite* s) { return s->name == std::string("bal"); })) {
-    throw Error("--data is for suite bal, which is not among the suites named");
+  if (!a.data.empty() && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
+        return s->name == std::string("bal") || s->name == std::string("posegraph");
+      })) {
+    throw Error("--data is for the suites bal and posegraph, of which none is named");
   }
   if (!a.json.empty()) {
     require_writable(a.json);
@@ -282,7 +283,7 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
-  app.add_option("suites", a.suites, "nist, mgh, mgh-bounded, bal, pairs, or all (the first four)")
+  app.add_option("suites", a.suites, "nist, mgh, mgh-bounded, bal, posegraph, pairs, or all (the first five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
@@ -291,8 +292,10 @@ int main(int argc, char** argv) {
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal: files, or generated/KIND?key=value&...")->type_name("PATH...");
-  app.add_option("--best-known", a.best_known, "bal: file of lines PROBLEM COST")->type_name("FILE");
+  app.add_option("--data", a.data, "bal, posegraph: files, or generated/KIND?key=value&...")
+      ->type_name("PATH...");
+  app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
+      ->type_name("FILE");
   app.add_option("--threads", a.threads, "threads of every solver [1 for small problems, all for bal]")
       ->check(CLI::Range(1, 1024));
   app.add_option("--repeat", a.repeat, "samples of each time, of which the median counts [5]")

@@ -18,6 +18,9 @@ class Evaluator {
     return static_cast<int>(offsets_.size()) - 1;
   }
 
+  int add_pose() { return add_parameters(7, Role::kept); }
+  void fix(int) {}
+
   template <int Residuals, int... Sizes, class Functor, class... Blocks>
   void add(const Functor& functor, Blocks... blocks) {
     double r[Residuals];

@@ -4,13 +4,16 @@
 // A source is built into a peer's own problem type by a builder with three functions:
 //
 //   int add_parameters(int size, Role role);                            the next `size` entries of initial()
-//   void add<Residuals, Sizes...>(Functor functor, int... blocks);      one residual block
-//   void bound(int block, ConstVectorRef lower, ConstVectorRef upper);  on the entries of a block
+//   int add_pose();                                                     7 of them: position, unit quaternion
+//   xyzw void fix(int block);                                                keeps its start values void
+//   add<Residuals, Sizes...>(Functor functor, int... blocks);      one residual block void bound(int block,
+//   ConstVectorRef lower, ConstVectorRef upper);  on the entries of a block
 //
 // So every peer differentiates and evaluates the same functors from the same start, and a peer is written
 // once for all suites. The objective is always f(x) = 1/2 sum of squared residuals.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <variant>
@@ -20,6 +23,8 @@
 #include "problems/analytic/nist.h"
 #include "problems/analytic/nist_models.h"
 #include "problems/io/bal.h"
+#include "problems/pose_graph/between.h"
+#include "problems/pose_graph/pose_graph.h"
 #include "problems/residual/reprojection.h"
 
 namespace kappa::bench {
@@ -85,7 +90,43 @@ struct BundleSource {
   }
 };
 
-using Source = std::variant<NistSource, MghSource, BundleSource>;
+struct PoseGraphSource {
+  std::shared_ptr<const PoseGraph> data;
+
+  const std::vector<double>& initial() const { return data->pose; }
+  template <class Builder>
+  void build(Builder& to) const {
+    const bool plane = data->space == PoseGraph::Space::plane;
+    for (Index i = 0; i < data->poses(); ++i) {
+      plane ? to.add_parameters(3, Role::kept) : to.add_pose();
+    }
+    for (const std::int32_t pose : anchors(*data)) {
+      to.fix(pose);
+    }
+    for (Index e = 0; e < data->edges(); ++e) {
+      const std::int32_t from = data->from[static_cast<std::size_t>(e)];
+      const std::int32_t onto = data->to[static_cast<std::size_t>(e)];
+      if (plane) {
+        to.template add<3, 3, 3>(edge<BetweenInPlane>(e), from, onto);
+      } else {
+        to.template add<6, 7, 7>(edge<BetweenInSpace>(e), from, onto);
+      }
+    }
+  }
+
+ private:
+  template <class Between>
+  Between edge(Index e) const {
+    Between out{};
+    std::copy_n(data->measured_at(e), out.measured.size(), out.measured.begin());
+    if (!information_root(data->tangent_size(), data->information_at(e), out.root.data())) {
+      throw Error("edge " + std::to_string(e) + " of the pose graph has an indefinite information matrix");
+    }
+    return out;
+  }
+};
+
+using Source = std::variant<NistSource, MghSource, BundleSource, PoseGraphSource>;
 
 std::vector<double> initial(const Source& source);
 

@@ -51,7 +51,7 @@ struct Case {
 
 /// What the command line says about which cases to make.
 struct Selection {
-  std::vector<std::string> data;  ///< bal: files or generated specs
+  std::vector<std::string> data;  ///< bal and posegraph: files or generated specs
   std::vector<std::pair<std::string, double>> best_known;
 };
 
@@ -67,6 +67,7 @@ Suite nist_suite();
 Suite mgh_suite();
 Suite mgh_bounded_suite();
 Suite bal_suite();
+Suite posegraph_suite();
 
 /// In the order of the registration lines.
 const std::vector<Suite>& suites();

@@ -5,6 +5,11 @@ set(KAPPA_CONFIG ${CMAKE_INSTALL_LIBDIR}/cmake/kappa)
 
 install(TARGETS kappa_core kappa_solvers kappa_problems kappa EXPORT kappa-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET kappa_ceres)  # found by find_package(kappa COMPONENTS ceres)
+  install(TARGETS kappa_ceres EXPORT kappa-ceres-targets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT kappa-ceres-targets NAMESPACE kappa:: DESTINATION ${KAPPA_CONFIG})
+endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/kappa DESTINATION ${KAPPA_HEADERS})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/problems DESTINATION ${KAPPA_HEADERS} FILES_MATCHING PATTERN "*.h")
 install(EXPORT kappa-targets NAMESPACE kappa:: DESTINATION ${KAPPA_CONFIG})

@@ -1,4 +1,5 @@
-// Ceres as a peer: dense QR for the small suites; its three Schur solvers, a row each, for bundle adjustment.
+// Ceres as a peer: dense QR for the small suites; its three Schur solvers, a row each, for bundle adjustment;
+// its sparse Cholesky factorization for pose graphs.
 //
 // It is given what it is best with: no logging, one cost functor type for each model, an elimination order
 // where there is one to know, and a thread pool that outlives the solves.
@@ -30,6 +31,29 @@ class Builder {
     return static_cast<int>(blocks_.size()) - 1;
   }
 
+  int add_pose() {
+    const int block = add_parameters(7, Role::kept);
+    problem_.AddParameterBlock(
+        blocks_.back(), 7,
+        new ceres::ProductManifold<ceres::EuclideanManifold<3>, ceres::EigenQuaternionManifold>(
+            ceres::EuclideanManifold<3>(), ceres::EigenQuaternionManifold()));
+    return block;
+  }
+  void fix(int block) {
+    double* values = blocks_[static_cast<std::size_t>(block)];
+    if (!problem_.HasParameterBlock(values)) {
+      fixed_.push_back(values);  // plane poses are known to Ceres from their first residual on
+      return;
+    }
+    problem_.SetParameterBlockConstant(values);
+  }
+  /// Once all residual blocks are there.
+  void finish() {
+    for (double* values : fixed_) {
+      problem_.SetParameterBlockConstant(values);
+    }
+  }
+
   template <int Residuals, int... Sizes, class Functor, class... Blocks>
   void add(const Functor& functor, Blocks... blocks) {
     problem_.AddResidualBlock(
@@ -51,6 +75,7 @@ class Builder {
   double* next_;
   ceres::ParameterBlockOrdering* ordering_;
   std::vector<double*> blocks_;
+  std::vector<double*> fixed_;
 };
 
 class Tracer final : public ceres::IterationCallback {
@@ -77,7 +102,11 @@ class CeresPeer final : public Peer {
 
   std::string name() const override { return name_; }
   bool fits(const Case& c) const override {
-    return std::holds_alternative<BundleSource>(c.source) == (linear_ != ceres::DENSE_QR);
+    if (std::holds_alternative<PoseGraphSource>(c.source)) {
+      return linear_ == ceres::SPARSE_NORMAL_CHOLESKY;
+    }
+    return linear_ != ceres::SPARSE_NORMAL_CHOLESKY &&
+           std::holds_alternative<BundleSource>(c.source) == (linear_ != ceres::DENSE_QR);
   }
 
   Run solve(const Case& c, const Settings& settings) const override {
@@ -90,11 +119,12 @@ class CeresPeer final : public Peer {
     problem_options.context = context_;
     ceres::Problem problem(problem_options);
     ceres::Solver::Options options;
-    if (linear_ != ceres::DENSE_QR) {
+    if (std::holds_alternative<BundleSource>(c.source)) {
       options.linear_solver_ordering = std::make_shared<ceres::ParameterBlockOrdering>();
     }
     Builder builder(problem, run.x, options.linear_solver_ordering.get());
     std::visit([&](const auto& source) { source.build(builder); }, c.source);
+    builder.finish();
 
     options.trust_region_strategy_type = strategy_;
     options.linear_solver_type = linear_;
@@ -137,7 +167,7 @@ Family family(const std::string& name, ceres::TrustRegionStrategyType strategy) 
   out.name = name;
   out.version = CERES_VERSION_STRING;
   const auto add = [&](const std::string& suffix, ceres::LinearSolverType linear) {
-    if (linear != ceres::SPARSE_SCHUR ||
+    if ((linear != ceres::SPARSE_SCHUR && linear != ceres::SPARSE_NORMAL_CHOLESKY) ||
         ceres::IsSparseLinearAlgebraLibraryTypeAvailable(ceres::SUITE_SPARSE)) {
       out.peers.push_back(std::make_unique<CeresPeer>(name + suffix, strategy, linear, context.get()));
     }
@@ -145,6 +175,7 @@ Family family(const std::string& name, ceres::TrustRegionStrategyType strategy) 
   add("", ceres::DENSE_QR);
   add(" dense-schur", ceres::DENSE_SCHUR);
   add(" sparse-schur", ceres::SPARSE_SCHUR);
+  add(" sparse-normal-cholesky", ceres::SPARSE_NORMAL_CHOLESKY);
   if (strategy == ceres::LEVENBERG_MARQUARDT) {  // dogleg needs exact steps
     add(" iterative-schur", ceres::ITERATIVE_SCHUR);
   }

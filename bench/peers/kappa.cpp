@@ -7,6 +7,7 @@
 #include "kappa/registry.h"
 #include "problems/analytic/mgh_problem.h"
 #include "problems/analytic/nist_problem.h"
+#include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
 
 namespace kappa::bench {
@@ -85,6 +86,7 @@ struct Build {
     return s.bounds == nullptr ? make_mgh(*s.problem, s.factor) : make_mgh(*s.problem, *s.bounds, s.factor);
   }
   ResidualProblem operator()(const BundleSource& s) const { return make_bundle(*s.data); }
+  ResidualProblem operator()(const PoseGraphSource& s) const { return make_pose_graph(*s.data); }
 };
 
 Stopping stopping_of(const StopRule& rule) {
@@ -129,7 +131,8 @@ class KappaPeer final : public Peer {
     try {
       Result result = minimize(problem, run.x, method_, stopping_of(c.stop),
                                settings.trace == Settings::Trace::on ? &tracer : nullptr);
-      run.x = std::move(result.x);
+      const auto* graph = std::get_if<PoseGraphSource>(&c.source);
+      run.x = graph != nullptr ? poses_at(*graph->data, result.x) : std::move(result.x);
       run.iterations = result.iterations;
       run.evaluations = result.evaluations.value;
       run.reason = std::string(kappa::name(result.termination)) + ": " + result.reason;

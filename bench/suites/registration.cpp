@@ -6,10 +6,7 @@ namespace kappa::bench {
 
 const std::vector<Suite>& suites() {
   static const std::vector<Suite> all = {
-      nist_suite(),
-      mgh_suite(),
-      mgh_bounded_suite(),
-      bal_suite(),
+      nist_suite(), mgh_suite(), mgh_bounded_suite(), bal_suite(), posegraph_suite(),
   };
   return all;
 }

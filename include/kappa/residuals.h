@@ -106,6 +106,14 @@ class ResidualProblem final : public Problem {
     return add(std::move(term), std::span<const ParameterBlock>(blocks.begin(), blocks.size()), loss);
   }
 
+  /// A family of residual blocks with an evaluation of its own, for adapters and sizes known at run time. The
+  /// n-th block added to it is what it evaluates as its block n. The family stays alive with the problem.
+  struct FamilyHandle {
+    ResidualFamily* family = nullptr;
+  };
+  FamilyHandle add_family(std::unique_ptr<ResidualFamily> family);
+  ResidualBlock add(FamilyHandle family, std::span<const ParameterBlock> blocks, const Loss& loss = {});
+
   /// Start values of all variable blocks in the order they were added: the x0 for minimize.
   std::vector<double> initial() const;
   /// The part of `x` (dimension() long) that is this block, or the constant's own values.

@@ -354,6 +354,21 @@ ResidualFamily* ResidualProblem::add_family(detail::TypeKey key, std::unique_ptr
   return impl_->families.back().terms.get();
 }
 
+ResidualProblem::FamilyHandle ResidualProblem::add_family(std::unique_ptr<ResidualFamily> family) {
+  expects(family != nullptr, "ResidualProblem::add_family: there is no family");
+  const detail::TypeKey key = family.get();  // no type's key, and like no other family's
+  return {add_family(key, std::move(family))};
+}
+
+ResidualBlock ResidualProblem::add(FamilyHandle family, std::span<const ParameterBlock> blocks,
+                                   const Loss& loss) {
+  ResidualFamily* known = family_of(family.family);
+  if (known == nullptr) {
+    throw Error("ResidualProblem::add: the family is not of this problem; use what its add_family returned");
+  }
+  return add_block(*known, blocks, loss);
+}
+
 ResidualBlock ResidualProblem::add_block(ResidualFamily& terms, std::span<const ParameterBlock> blocks,
                                          const Loss& loss) {
   // `add` has just looked this family up.

@@ -1,0 +1,33 @@
+// Solves an existing ceres::Problem with kappa's methods: the target kappa::ceres, for programs that link
+// Ceres.
+//
+//   ceres::Problem problem;
+//   problem.AddResidualBlock(new ceres::AutoDiffCostFunction<Curve, 1, 1, 1>(new Curve(x, y)), nullptr, &m,
+//   &c); const kappa::Result result = kappa::minimize(problem);           // m and c hold the best point
+//
+// Cost functions of any kind, constant blocks, manifolds, bounds and losses are taken over. The Jacobians are
+// Ceres's; second derivatives, where a method asks for them, are central differences of those Jacobians,
+// which the result notes. Ceres's evaluation callbacks are not called.
+#pragma once
+
+#include "kappa/method.h"
+#include "kappa/minimize.h"
+#include "kappa/residuals.h"
+
+namespace ceres {
+class Problem;
+}
+
+namespace kappa {
+
+/// The same problem in kappa's terms. It refers to the cost and loss functions and manifolds of `problem`,
+/// which must outlive it unchanged; values are copied. Parameter and residual blocks keep Ceres's order.
+/// Throws Error where something cannot be taken over, such as bounds on a curved manifold.
+ResidualProblem residual_problem(const ceres::Problem& problem);
+
+/// Minimises from the current values of the parameter blocks and writes the best accepted point back into
+/// them; nothing is written where there is none.
+Result minimize(ceres::Problem& problem, const Method& method = levenberg_marquardt(),
+                const Stopping& stopping = {}, Observer* observer = nullptr);
+
+}  // namespace kappa
