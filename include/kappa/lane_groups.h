@@ -15,7 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
+#include <vector>
 
 #include "kappa/fingerprint.h"
 #include "kappa/jet.h"
@@ -95,6 +95,21 @@ class LaneGroup {
     }
   }
 
+  /// to[i * stride + b] = from[i] of block b.
+  void store_columns(const Lanes* from, int numbers, double* to, Index stride) const {
+    if (blocks_ < Lanes::count) {
+      for (int i = 0; i < numbers; ++i) {
+        for (int l = 0; l < blocks_; ++l) {
+          to[i * stride + l] = from[i][l];
+        }
+      }
+      return;
+    }
+    for (int i = 0; i < numbers; ++i) {
+      from[i].store(to + i * stride);
+    }
+  }
+
   /// Makes the conversions of `call` those of this group's functors.
   void enter(FunctorCall& call) const {
     call = {};
@@ -159,9 +174,9 @@ class LaneGroups {
   /// A block was added; `blocks` with it.
   void append(std::size_t blocks) {
     if (static_cast<Index>(blocks) > Lanes::count * static_cast<Index>(known_.size())) {
-      known_.emplace_back(0);
+      known_.emplace_back();
     }
-    known_.back().store(0, std::memory_order_relaxed);
+    known_.back() = Known();
     blocks_ = static_cast<Index>(blocks);
   }
 
@@ -217,11 +232,22 @@ class LaneGroups {
   static constexpr std::uint64_t alone = ~std::uint64_t{0};
   static constexpr std::uint64_t most_divergences = 3;
 
+  /// Copied only while blocks are added, which no evaluation runs beside.
+  struct Known {
+    std::atomic<std::uint64_t> state = 0;
+    Known() = default;
+    Known(const Known& other) : state(other.state.load(std::memory_order_relaxed)) {}
+    Known& operator=(const Known& other) {
+      state.store(other.state.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      return *this;
+    }
+  };
+
   std::atomic<std::uint64_t>& known(Index first) const {
-    return known_[static_cast<std::size_t>(first / Lanes::count)];
+    return known_[static_cast<std::size_t>(first / Lanes::count)].state;
   }
 
-  mutable std::deque<std::atomic<std::uint64_t>> known_;
+  mutable std::vector<Known> known_;
   Index blocks_ = 0;
 };
 

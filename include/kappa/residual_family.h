@@ -54,6 +54,18 @@ class ResidualFamily {
   /// Each returns the first block (absolute) whose functor returned false, or -1.
   virtual Index values(const BlockRange& range, double* r) const = 0;
   virtual Index jacobians(const BlockRange& range, double* r, double* J) const = 0;
+  /// The same for families of one residual, with the Jacobian by columns: entry i of block b at A[i * stride
+  /// + b].
+  virtual Index jacobian_columns(const BlockRange& range, double* r, double* A, Index stride) const {
+    std::vector<double> J(static_cast<std::size_t>(range.count * columns()));
+    const Index refused = jacobians(range, r, J.data());
+    for (Index b = 0; b < range.count; ++b) {
+      for (Index i = 0; i < columns(); ++i) {
+        A[i * stride + b] = J[static_cast<std::size_t>(b * columns() + i)];
+      }
+    }
+    return refused;
+  }
   /// `weights` is count x R, or null: then w = r.
   virtual Index hessians(const BlockRange& range, const double* weights, double* r, double* J,
                          double* S) const = 0;
@@ -489,6 +501,38 @@ class TypedFamily final : public ResidualFamily {
         [&](const auto& f, const double* const* x, Index b) {
           return Term::jacobian(f, x, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
         });
+  }
+  Index jacobian_columns(const BlockRange& range, double* r, double* A, Index stride) const override {
+    if constexpr (Term::residuals == 1) {
+      return each(
+          range,
+          [&](const auto& group, Index b, const auto& evaluate) {
+            std::array<detail::LaneScalar, columns_> point;
+            std::array<detail::LaneScalar, 1> value;
+            std::array<detail::LaneScalar, columns_> gradient;
+            group.load(point.data());
+            return evaluate(
+                [&] {
+                  return Term::jacobian_at(group.functor(), point.data(), value.data(), gradient.data());
+                },
+                [&] {
+                  group.store_columns(value.data(), 1, r + b, 1);
+                  group.store_columns(gradient.data(), Term::columns, A + b, stride);
+                });
+          },
+          [&](const auto& f, const double* const* x, Index b) {
+            std::array<double, columns_> gradient;
+            if (!Term::jacobian(f, x, r + b, gradient.data())) {
+              return false;
+            }
+            for (std::size_t i = 0; i < columns_; ++i) {
+              A[static_cast<Index>(i) * stride + b] = gradient[i];
+            }
+            return true;
+          });
+    } else {
+      return ResidualFamily::jacobian_columns(range, r, A, stride);
+    }
   }
   Index hessians(const BlockRange& range, const double* weights, double* r, double* J,
                  double* S) const override {

@@ -182,6 +182,7 @@ void ResidualLinearization::finish_matrix(Model model) const {
 
 const BlockMatrix* ResidualLinearization::blocks(Model model) const {
   check(model);
+  need_rows();
   shape_matrix(model);
   matrix_asked_[slot_of(model)] = true;
   if (!matrix_filled_[slot_of(model)]) {
@@ -197,6 +198,7 @@ const BlockMatrix* ResidualLinearization::blocks(Model model) const {
 
 bool ResidualLinearization::dense(Model model, MatrixRef out) const {
   check(model);
+  need_rows();
   const Index n = size();
   expects(out.rows == n && out.cols == n, "ResidualLinearization::dense: out is not size() x size()");
   if (n > largest_dense) {
@@ -247,6 +249,15 @@ Offers ResidualLinearization::offers(Model model) const {
                   static_cast<double>(rows_) * static_cast<double>(size()) <= largest_root};
 }
 
+void ResidualLinearization::shape_root() const {
+  if (!root_shaped_) {
+    // Entries outside the blocks stay zero from point to point.
+    root_matrix_.assign(at(rows_ * size()), 0.0);
+    root_right_side_.resize(at(rows_));
+    root_shaped_ = true;
+  }
+}
+
 const Root* ResidualLinearization::root(Model model) const {
   const Index n = size();
   if (!offers(model).root) {
@@ -256,12 +267,7 @@ const Root* ResidualLinearization::root(Model model) const {
   if (root_filled_) {
     return &root_;
   }
-  if (!root_shaped_) {
-    // Entries outside the blocks stay zero from point to point.
-    root_matrix_.assign(at(rows_ * n), 0.0);
-    root_right_side_.resize(at(rows_));
-    root_shaped_ = true;
-  }
+  shape_root();
   for_each_block(2.0, [&](const Part& part, Index b) {
     const Family& family = *part.family;
     const BlockWeight w = weight_of(part, b);

@@ -182,10 +182,12 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
           plain_dense_ ? BlockRange::Parameters::shared : BlockRange::Parameters::of_each_block};
       double* r = part.r.data() + (first + done) * R;
       double* J = part.J.data() + (first + done) * R * family.columns;
-      const Index refused = order_ == Order::second
-                                ? family.terms->hessians(range, nullptr, r, J,
-                                                         part.S.data() + (first + done) * family.triangle())
-                                : family.terms->jacobians(range, r, J);
+      const Index refused =
+          by_columns() ? family.terms->jacobian_columns(range, r, root_matrix_.data() + first + done, rows_)
+          : order_ == Order::second
+              ? family.terms->hessians(range, nullptr, r, J,
+                                       part.S.data() + (first + done) * family.triangle())
+              : family.terms->jacobians(range, r, J);
       if (refused >= 0) {
         evaluated = done + refused - local;
       }
@@ -275,6 +277,7 @@ void ResidualLinearization::project(Part& part, Index first, Index count) {
 }
 
 Fault ResidualLinearization::derivative_fault(Index below) const {
+  need_rows();
   Fault first;
   first.block = below;
   for (const Part& part : parts_) {
@@ -369,6 +372,10 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
   x_.assign(x.begin(), x.end());
   matrix_filled_ = {};
   root_filled_ = false;
+  rows_current_ = !by_columns();
+  if (plain_dense_) {
+    shape_root();
+  }
   for (Part& part : parts_) {
     if (order == Order::second) {
       part.S.resize(at(part.count * part.family->triangle()));
@@ -516,19 +523,26 @@ void ResidualLinearization::plan_variables() const {
 
 namespace {
 
-/// A = J by columns, g = J'r, d = the diagonal of J'J; returns sum_k |r_k| sum_j |J_kj x_j|. J is m x n by
-/// rows, t is scratch of m.
-KAPPA_WIDE_VECTORS double dense_sums(Index m, Index n, const double* J, const double* r, const double* x,
-                                     double* A, double* g, double* d, double* t) {
-  for (Index k = 0; k < m; ++k) {
-    t[k] = 0;
-  }
+/// A = J by columns; J is m x n by rows.
+KAPPA_WIDE_VECTORS void by_columns(Index m, Index n, const double* J, double* A) {
   for (Index j = 0; j < n; ++j) {
     double* column = A + j * m;
     const double* entry = J + j;
     for (Index k = 0; k < m; ++k, entry += n) {
       column[k] = *entry;
     }
+  }
+}
+
+/// g = A'r, d = the diagonal of A'A; returns sum_k |r_k| sum_j |A_kj x_j|. A is m x n by columns, t is
+/// scratch of m.
+KAPPA_WIDE_VECTORS double dense_sums(Index m, Index n, const double* A, const double* r, const double* x,
+                                     double* g, double* d, double* t) {
+  for (Index k = 0; k < m; ++k) {
+    t[k] = 0;
+  }
+  for (Index j = 0; j < n; ++j) {
+    const double* column = A + j * m;
     g[j] = dot(column, r, m);
     d[j] = dot(column, column, m);
     const double size = std::fabs(x[j]);
@@ -551,17 +565,30 @@ KAPPA_WIDE_VECTORS double dense_sums(Index m, Index n, const double* J, const do
 void ResidualLinearization::compute_dense(ChunkSum& sum) {
   const Part& part = parts_[0];
   const Index n = size();
-  if (!root_shaped_) {
-    root_matrix_.resize(at(rows_ * n));
-    root_right_side_.resize(at(rows_));
-    root_shaped_ = true;
+  shape_root();
+  if (!by_columns()) {
+    detail::by_columns(rows_, n, part.J.data(), root_matrix_.data());
   }
-  sum.rounding = dense_sums(rows_, n, part.J.data(), part.r.data(), x_.data(), root_matrix_.data(),
-                            gradient_.data(), dense_diagonal_.data(), work_.data());
+  sum.rounding = dense_sums(rows_, n, root_matrix_.data(), part.r.data(), x_.data(), gradient_.data(),
+                            dense_diagonal_.data(), work_.data());
   std::copy(part.r.begin(), part.r.end(), root_right_side_.begin());
   root_.A = {root_matrix_.data(), rows_, n, rows_};
   root_.c = root_right_side_;
   root_filled_ = true;
+}
+
+void ResidualLinearization::need_rows() const {
+  if (rows_current_) {
+    return;
+  }
+  const Index n = size();
+  std::vector<double>& J = parts_[0].J;
+  for (Index j = 0; j < n; ++j) {
+    for (Index k = 0; k < rows_; ++k) {
+      J[at(k * n + j)] = root_matrix_[at(j * rows_ + k)];
+    }
+  }
+  rows_current_ = true;
 }
 
 void ResidualLinearization::scatter_gradient(const Part& part, Index first, Index count) {
@@ -631,6 +658,7 @@ void apply_root(const BlockWeight& w, const double* r, int residuals, double* t)
 
 void ResidualLinearization::product(Model model, ConstVectorRef v, VectorRef out) const {
   check(model);
+  need_rows();
   expects(static_cast<Index>(v.size()) == size() && v.size() == out.size(),
           "ResidualLinearization::product: the vectors are not size() long");
   for_each_block(1.0, [&](const Part& part, Index b) {
@@ -698,6 +726,7 @@ bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
 }
 
 bool ResidualLinearization::jacobian_product(ConstVectorRef v, VectorRef out) const {
+  need_rows();
   expects(static_cast<Index>(v.size()) == size() && static_cast<Index>(out.size()) == rows_,
           "ResidualLinearization::jacobian_product: v is not size() long, or out not residuals()");
   for_each_block(1.0, [&](const Part& part, Index b) {
@@ -709,6 +738,7 @@ bool ResidualLinearization::jacobian_product(ConstVectorRef v, VectorRef out) co
 }
 
 bool ResidualLinearization::jacobian_transpose_product(ConstVectorRef w, VectorRef out) const {
+  need_rows();
   expects(static_cast<Index>(out.size()) == size() && static_cast<Index>(w.size()) == rows_,
           "ResidualLinearization::jacobian_transpose_product: out is not size() long, or w not residuals()");
   for_each_block(0.1, [&](const Part& part, Index b) {
@@ -743,6 +773,7 @@ void ResidualLinearization::add_bend(const Part& part, Index first, Index count,
 }
 
 bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) const {
+  need_rows();
   expects(static_cast<Index>(v.size()) == size() && v.size() == out.size(),
           "ResidualLinearization::second_directional: the vectors are not size() long");
   const bool curved = !layout_->curved.empty();

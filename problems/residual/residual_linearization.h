@@ -131,6 +131,12 @@ class ResidualLinearization final : public Linearization {
                           std::atomic<bool>& suspect);
   /// The first derivative that is not finite in residual blocks below `below`.
   Fault derivative_fault(Index below) const;
+  /// Whether the family writes the root itself, and part.J only follows where it is needed.
+  bool by_columns() const {
+    return plain_dense_ && order_ == Order::first && parts_[0].family->residuals == 1;
+  }
+  void need_rows() const;
+  void shape_root() const;
   /// Gradient, diagonal, root and rounding of a plain dense problem, in one pass over the Jacobian.
   void compute_dense(ChunkSum& sum);
 
@@ -197,8 +203,9 @@ class ResidualLinearization final : public Linearization {
     Index block;
     Index row;
   };
-  std::vector<Sampled> sampled_;  ///< the same in ascending order, with their rows
-  std::vector<Part> parts_;
+  std::vector<Sampled> sampled_;     ///< the same in ascending order, with their rows
+  mutable std::vector<Part> parts_;  ///< J follows by need_rows() where the root came first
+  mutable bool rows_current_ = true;
   TangentSpaces spaces_;
   std::vector<BlockChunk> chunks_;  ///< by part, not by family
   std::vector<ChunkSum> partial_;

@@ -78,7 +78,8 @@ void DampedLeastSquares::eliminate_damping(double lambda, ConstVectorRef weights
         cosine = sine * cotangent;
       } else {
         const double tangent = below / s[k];
-        cosine = 1 / std::sqrt(1 + tangent * tangent);
+        const double square = 1 + tangent * tangent;
+        cosine = square == 1 ? 1 : 1 / std::sqrt(square);  // a small damping leaves most angles tiny
         sine = cosine * tangent;
       }
       s[k] = cosine * s[k] + sine * below;
