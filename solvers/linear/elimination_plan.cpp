@@ -7,7 +7,7 @@ namespace kappa::detail {
 namespace {
 
 using Vertex = std::int32_t;
-constexpr double front_entry = 8;  // measured: assembling it and adding it to the parent
+constexpr double front_entry = 8;        // measured: assembling it and adding it to the parent
 constexpr double front_overhead = 3000;  // measured: a tenth of a microsecond
 
 std::size_t at(Index i) {
