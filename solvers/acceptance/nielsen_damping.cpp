@@ -34,11 +34,11 @@ struct NielsenDampingOptions {
   double initial = 3e-12;       // chosen on NIST and MGH: docs/benchmarks.md
   double initial_large = 1e-4;  // Ceres 2.1: a radius of 1e4, whose inverse is the damping
   Index large = 500;            // where small dense roots end: beyond, B itself is factored
-  double accept = 1e-4;    // More 1978, sec. 4
-  double fall = 5;         // chosen on NIST and MGH (Nielsen 1999: 3)
-  double rise = 2;         // Nielsen 1999, beta
-  double minimum = 1e-32;  // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
-  double maximum = 1e32;   // the reciprocal of minimum
+  double accept = 1e-4;         // More 1978, sec. 4
+  double fall = 5;              // chosen on NIST and MGH (Nielsen 1999: 3)
+  double rise = 2;              // Nielsen 1999, beta
+  double minimum = 1e-32;       // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
+  double maximum = 1e32;        // the reciprocal of minimum
 };
 
 constexpr Field<NielsenDampingOptions> fields[] = {

@@ -24,6 +24,31 @@ double product(Index a, Index b) {
   return static_cast<double>(a) * static_cast<double>(b);
 }
 
+/// A stored block, or its transpose, to `to`, which is in row `lane` of a sliver; the next sliver is at
+/// `next`. N: its size, if it is square and of a usual one.
+template <int N>
+void copy_block(double* to, Index lane, Index next, const double* from, Index rows, Index columns,
+                bool transposed) {
+  const Index m = N > 0 ? N : rows;
+  const Index n = N > 0 ? N : columns;
+  for (Index r = 0; r < m; ++r) {
+    if (transposed) {
+      for (Index c = 0; c < n; ++c) {
+        to[c * sliver] = from[c + r * n];
+      }
+    } else {
+      for (Index c = 0; c < n; ++c) {
+        to[c * sliver] = from[r + c * m];
+      }
+    }
+    ++to;
+    if (++lane == sliver) {
+      lane = 0;
+      to += next - sliver;
+    }
+  }
+}
+
 /// One more row to the last of `runs`, or to a new one where that is older than `first`, the row does not
 /// continue it, or it would cross a multiple of `cut` (0: none).
 void append_row(std::vector<Run>& runs, Index first, Index source, Index target, Index cut) {
@@ -395,15 +420,14 @@ void BlockCholesky::assemble(const Task& task, const Front& front) {
   std::fill(panel.data, panel.data + panel.size(), 0.0);
   for (Index a = front.assembly; a < front.assembly_end; ++a) {
     const Assembly& block = assembly_[at(a)];
+    double* to = panel.row(block.row) + sliver * block.column;
     const double* from = task.B.values.data() + block.values;
-    const Index down = block.transposed ? block.columns : 1;
-    const Index right = block.transposed ? 1 : block.rows;
-    for (Index r = 0; r < block.rows; ++r) {
-      double* to = panel.row(block.row + r) + sliver * block.column;
-      for (Index c = 0; c < block.columns; ++c) {
-        to[c * sliver] = from[r * down + c * right];
-      }
-    }
+    const Index size = block.rows == block.columns ? block.rows : 0;
+    const auto copy = size == 3   ? copy_block<3>
+                      : size == 6 ? copy_block<6>
+                      : size == 9 ? copy_block<9>
+                                  : copy_block<0>;
+    copy(to, block.row % sliver, sliver * panel.width, from, block.rows, block.columns, block.transposed);
   }
   for (Index c = 0; c < panel.width; ++c) {
     const Index k = front.own + c;

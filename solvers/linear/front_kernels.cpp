@@ -528,24 +528,33 @@ KAPPA_FRONT_KERNELS(avx2, __attribute__((target("avx2,fma"))), 4, 4, 1)
 KAPPA_FRONT_KERNELS(avx512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 8, 8, 3)
 #endif
 
-const FrontKernels& choose() {
+constexpr FrontKernels by_width[] = {
+#if defined(__x86_64__) && defined(__GNUC__)
+    avx512::kernels, avx2::kernels,
+#endif
+    plain::kernels};
+
+std::size_t first_runnable() {
 #if defined(__x86_64__) && defined(__GNUC__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
-    return avx512::kernels;
+    return 0;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return avx2::kernels;
-  }
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 2;
+#else
+  return 0;
 #endif
-  return plain::kernels;
 }
 
 }  // namespace
 
+std::span<const FrontKernels> runnable_front_kernels() {
+  static const std::size_t first = first_runnable();
+  return std::span(by_width).subspan(first);
+}
+
 const FrontKernels& front_kernels() {
-  static const FrontKernels& chosen = choose();
-  return chosen;
+  return runnable_front_kernels().front();
 }
 
 }  // namespace kappa::detail

@@ -100,5 +100,7 @@ struct FrontKernels {
 
 /// The kernels for this processor.
 const FrontKernels& front_kernels();
+/// All that this processor can run, the widest vectors first: for tests.
+std::span<const FrontKernels> runnable_front_kernels();
 
 }  // namespace kappa::detail
