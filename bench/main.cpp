@@ -282,7 +282,7 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
-  app.add_option("suites", a.suites, "nist, mgh, bal, pairs, or all (the first three)")
+  app.add_option("suites", a.suites, "nist, mgh, mgh-bounded, bal, pairs, or all (the first four)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")

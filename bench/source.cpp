@@ -1,5 +1,6 @@
 #include "bench/source.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace kappa::bench {
@@ -29,6 +30,16 @@ class Evaluator {
     }
   }
 
+  /// A point outside the bounds solves nothing.
+  void bound(int block, ConstVectorRef lower, ConstVectorRef upper) {
+    const ConstVectorRef x = x_.subspan(offsets_[static_cast<std::size_t>(block)], lower.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (!(x[i] >= lower[i] && x[i] <= upper[i])) {
+        sum_ = std::numeric_limits<double>::quiet_NaN();
+      }
+    }
+  }
+
   double value() const { return 0.5 * sum_; }
 
  private:
@@ -39,6 +50,14 @@ class Evaluator {
 };
 
 }  // namespace
+
+std::vector<double> MghSource::initial() const {
+  std::vector<double> x = start(*problem, factor);
+  for (std::size_t i = 0; bounds != nullptr && i < x.size(); ++i) {
+    x[i] = std::clamp(x[i], bounds->lower[i], bounds->upper[i]);
+  }
+  return x;
+}
 
 std::vector<double> initial(const Source& source) {
   return std::visit([](const auto& s) { return std::vector<double>(s.initial()); }, source);

@@ -1,10 +1,11 @@
 // Where a case's problem comes from, told to any solver in the same words: parameter blocks and residual
 // functors.
 //
-// A source is built into a peer's own problem type by a builder with two functions:
+// A source is built into a peer's own problem type by a builder with three functions:
 //
 //   int add_parameters(int size, Role role);                            the next `size` entries of initial()
 //   void add<Residuals, Sizes...>(Functor functor, int... blocks);      one residual block
+//   void bound(int block, ConstVectorRef lower, ConstVectorRef upper);  on the entries of a block
 //
 // So every peer differentiates and evaluates the same functors from the same start, and a peer is written
 // once for all suites. The objective is always f(x) = 1/2 sum of squared residuals.
@@ -15,7 +16,7 @@
 #include <variant>
 #include <vector>
 
-#include "problems/analytic/mgh.h"
+#include "problems/analytic/mgh_bounds.h"
 #include "problems/analytic/nist.h"
 #include "problems/analytic/nist_models.h"
 #include "problems/io/bal.h"
@@ -49,13 +50,18 @@ struct NistSource {
 struct MghSource {
   const MghProblem* problem = nullptr;
   double factor = 1;
+  const MghBounds* bounds = nullptr;  ///< null where there are none
 
-  std::vector<double> initial() const { return start(*problem, factor); }
+  /// Inside the bounds, since not every peer takes another start.
+  std::vector<double> initial() const;
   template <class Builder>
   void build(Builder& to) const {
     const int x = to.add_parameters(problem->parameters, Role::kept);
     visit_mgh_model(*problem,
                     [&]<class Model>() { to.template add<Model::residuals, Model::parameters>(Model{}, x); });
+    if (bounds != nullptr) {
+      to.bound(x, bounds->lower, bounds->upper);
+    }
   }
 };
 

@@ -65,6 +65,7 @@ struct Suite {
 
 Suite nist_suite();
 Suite mgh_suite();
+Suite mgh_bounded_suite();
 Suite bal_suite();
 
 /// In the order of the registration lines.

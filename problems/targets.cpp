@@ -1,5 +1,6 @@
 #include "problems/targets.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -10,6 +11,9 @@
 #include "problems/analytic/mgh_problem.h"
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal_generated.h"
+#include "problems/io/g2o.h"
+#include "problems/pose_graph/generated_pose_graph.h"
+#include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
 
 namespace kappa {
@@ -192,6 +196,56 @@ Target load_bundle(std::string_view text) {
   return out;
 }
 
+std::string describe(const PoseGraph& graph) {
+  const std::vector<std::int32_t> part = connected_parts(graph);
+  const auto parts = part.empty() ? 0 : *std::max_element(part.begin(), part.end()) + 1;
+  const auto held = static_cast<Index>(anchors(graph).size());
+  return std::to_string(graph.poses()) + " poses in " +
+         (graph.space == PoseGraph::Space::plane ? "the plane" : "space") + ", " +
+         std::to_string(graph.edges()) + " edges, " + std::to_string(held) +
+         (held == 1 ? " pose held" : " poses held") +
+         (parts > 1 ? "; the graph is in " + std::to_string(parts) + " parts" : "");
+}
+
+Target load_graph(std::string_view text) {
+  if (text.empty()) {
+    throw Error("g2o: names no file; write g2o:FILE, or g2o:generated/sphere for a synthetic graph");
+  }
+  const auto data = std::make_shared<const PoseGraph>(load_pose_graph(std::string(text)));
+  Target out;
+  out.name = text;
+  try {
+    auto problem = std::make_unique<ResidualProblem>(make_pose_graph(*data));
+    out.x0 = problem->initial();
+    out.problem = std::move(problem);
+  } catch (const Error& error) {
+    throw Error("g2o:" + std::string(text) + ": " + error.what());
+  }
+  out.note = describe(*data);
+  out.write = [data](ConstVectorRef x, const std::string& path) {
+    PoseGraph solved = *data;
+    solved.pose = poses_at(*data, x);
+    write_g2o(solved, path);
+  };
+  out.draw = [data](ConstVectorRef x) { return draw(*data, poses_at(*data, x)); };
+  return out;
+}
+
+std::vector<OptionInfo> generated_graph_keys() {
+  const GeneratedPoseGraph d;
+  const auto count = [](auto n) { return to_text(static_cast<std::int64_t>(n)); };
+  return {
+      {"dimension", count(d.dimension), "", "generated: of a grid, 2 or 3"},
+      {"poses", count(d.poses), "", "generated: poses, at least 20"},
+      {"seed", count(d.seed), "", "generated: of the random numbers"},
+      {"translation", to_text(d.translation), "",
+       "generated: standard deviation of each measured coordinate, metres"},
+      {"rotation", to_text(d.rotation), "", "generated: that of each axis of a measured rotation, radians"},
+      {"closures", to_text(d.closures), "", "generated: probability that an offered loop is closed"},
+      {"start", "odometry", "", "generated: odometry integrates it, truth starts at the true poses"},
+  };
+}
+
 /// The keys of generated problems, their defaults read from the struct.
 std::vector<OptionInfo> generated_keys() {
   const GeneratedBal d;
@@ -237,6 +291,12 @@ const std::vector<TargetScheme>& target_schemes() {
          return std::vector<std::string>{"FILE", "generated/street", "generated/tourist"};
        },
        load_bundle},
+      {"g2o", "Pose graph in the plane or in space from a file in the g2o format, or generated.",
+       "g2o:sphere2500.g2o", generated_graph_keys(),
+       [] {
+         return std::vector<std::string>{"FILE", "generated/sphere", "generated/torus", "generated/grid"};
+       },
+       load_graph},
   };
   return schemes;
 }
@@ -265,7 +325,10 @@ Target load_target(std::string_view address) {
                           target_schemes().front().example + "; valid schemes: " + scheme_names(address);
     std::error_code ignored;
     if (std::filesystem::is_regular_file(address, ignored)) {
-      message += "; to read it as a bundle-adjustment file write bal:" + std::string(address);
+      const std::string scheme = address.ends_with(".g2o") ? "g2o:" : "bal:";
+      message += "; to read it as a " +
+                 std::string(scheme == "g2o:" ? "pose graph" : "bundle-adjustment file") + " write " +
+                 scheme + std::string(address);
     }
     throw Error(message);
   }

@@ -5,6 +5,8 @@
 //   mgh-bounded:rosenbrock        the same in Gay's box (problems/analytic/mgh_bounds.h)
 //   bal:FILE                      a bundle-adjustment file (problems/io/bal.h)
 //   bal:generated/street?seed=2   a synthetic one (problems/io/bal_generated.h)
+//   g2o:FILE                      a pose graph (problems/io/g2o.h)
+//   g2o:generated/torus?seed=2    a synthetic one (problems/pose_graph/generated_pose_graph.h)
 //
 // A new scheme is one function that loads and one line in target_schemes().
 #pragma once

@@ -303,9 +303,12 @@ void Solve::set_up_bounds() {
 
 void Solve::settle_step_solver() {
   const SymmetricOperator& B = w_.curvature->at_point();
-  const Choice choice = detail::choose_step(method_, B, w_.acceptance->control(), needs_);
+  const Choice choice = detail::choose_step(method_, B, w_.acceptance->control(), needs_, w_.block_choice);
   const StepPart& part = registry().step(choice.name);
   detail::require_same_control(choice.name, part.control, method_.acceptance.name, w_.acceptance->control());
+  if (w_.block_choice.solver != nullptr) {
+    w_.step_solver = {Spec(std::string(choice.name), *choice.options), std::move(w_.block_choice.solver)};
+  }
   make_part(w_.step_solver, choice.name, *choice.options, part.make);
   if (const std::optional<std::string> why = w_.step_solver->unfit(B)) {
     throw Error("step '" + std::string(choice.name) + "' cannot work with curvature '" +

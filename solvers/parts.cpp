@@ -1,8 +1,10 @@
 #include "solvers/parts.h"
 
-#include <cctype>
+#include <algorithm>
+#include <utility>
 
 #include "kappa/registry.h"
+#include "solvers/text.h"
 
 namespace kappa::detail {
 
@@ -11,6 +13,7 @@ namespace {
 constexpr Index dense_radius_limit = 500;   // an eigenvalue decomposition of this size takes under a second
 constexpr Index dense_factor_limit = 2000;  // a dense factor of this size is 32 MB and takes about a second
 constexpr Index root_limit = 500;           // QR of a tall matrix of this width
+constexpr double cheap_flops = 50e6;        // a few milliseconds: looking for less would cost more
 
 bool diagonal_only(const SymmetricOperator::Offers& offers) {
   return offers.diagonal && !offers.dense && !offers.blocks && !offers.root;
@@ -25,6 +28,62 @@ std::string list_models(ModelSet models) {
     }
   }
   return out.empty() ? "none" : out;
+}
+
+/// The named solver for B, or nothing where it does not fit or does not know the options.
+std::unique_ptr<StepSolver> fitting(std::string_view name, const Options& options,
+                                    const SymmetricOperator& B) {
+  const StepPart& part = registry().step(name);
+  for (const auto& [given, value] : options.entries()) {
+    if (std::none_of(part.info.options.begin(), part.info.options.end(),
+                     [&](const OptionInfo& option) { return option.name == given; })) {
+      return nullptr;
+    }
+  }
+  auto solver = part.make(options);
+  return solver->unfit(B) ? nullptr : std::move(solver);
+}
+
+/// Elimination of an independent set or a sparse factor of the whole, whichever takes fewer flops.
+void choose_for_blocks(const SymmetricOperator& B, const Options& options, BlockChoice& choice) {
+  const BlockStructure& structure = B.blocks()->structure;
+  if (choice.structure == structure && choice.options == options) {
+    return;
+  }
+  choice = {.structure = structure, .options = options, .name = {}, .why = {}, .solver = nullptr};
+  auto schur = fitting("block-schur", options, B);
+  if (schur != nullptr && schur->flops() <= cheap_flops) {
+    choice.name = "block-schur";
+    choice.why = "step block-schur: eliminating an independent set of parameter blocks leaves little";
+    choice.solver = std::move(schur);
+    return;
+  }
+  auto cholesky = fitting("block-cholesky", options, B);
+  const double sparse = cholesky != nullptr ? 1e-9 * cholesky->flops() : infinity;
+  const double dense = schur != nullptr ? 1e-9 * schur->flops() : infinity;
+  if (schur != nullptr && dense <= sparse) {
+    choice.name = "block-schur";
+    choice.solver = std::move(schur);
+    print_to(choice.why,
+             "step block-schur: the system left by eliminating an independent set takes %.3g GFlop, a sparse "
+             "factor of the whole %.3g",
+             dense, sparse);
+  } else if (cholesky != nullptr) {
+    choice.name = "block-cholesky";
+    choice.solver = std::move(cholesky);
+    if (schur != nullptr) {
+      print_to(choice.why,
+               "step block-cholesky: a sparse factor takes %.3g GFlop, the system left by eliminating an "
+               "independent set %.3g",
+               sparse, dense);
+    } else {
+      print_to(
+          choice.why,
+          "step block-cholesky: a sparse factor takes %.3g GFlop, and eliminating an independent set would "
+          "leave too large a dense system",
+          sparse);
+    }
+  }
 }
 
 }  // namespace
@@ -52,7 +111,8 @@ Choice choose_curvature(const Method& method, const Problem& problem) {
       "gradients only");
 }
 
-Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs) {
+Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs,
+                   BlockChoice& blocks) {
   if (method.step.name != "auto") {
     return {method.step.name, &method.step.options, ""};
   }
@@ -73,10 +133,9 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
         return {"damped-cholesky", options, "step damped-cholesky: a diagonal is solved entry by entry"};
       }
       if (offers.blocks && n > root_limit) {
-        const auto schur = registry().step("block-schur").make(*options);
-        if (!schur->unfit(B)) {
-          return {"block-schur", options,
-                  "step block-schur: an independent set of parameter blocks can be eliminated"};
+        choose_for_blocks(B, *options, blocks);
+        if (!blocks.name.empty()) {
+          return {blocks.name, options, blocks.why.c_str()};
         }
       }
       if (offers.dense && n <= dense_factor_limit) {

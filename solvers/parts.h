@@ -1,12 +1,16 @@
 // How names and "auto" become parts: the choices of a method, and the sentences that explain them.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <string_view>
 
+#include "kappa/acceptance.h"
+#include "kappa/curvature.h"
 #include "kappa/method.h"
 #include "kappa/operator.h"
 #include "kappa/problem.h"
-#include "workspace.h"
+#include "kappa/step.h"
 
 namespace kappa::detail {
 
@@ -20,8 +24,19 @@ struct Choice {
 /// The curvature of a method for a problem. Throws Error where the problem cannot feed it.
 Choice choose_curvature(const Method& method, const Problem& problem);
 
-/// The step solver, once the operator is known.
-Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs);
+/// The step solver chosen for a block-sparse operator, kept with what the choice was made from.
+struct BlockChoice {
+  BlockStructure structure;
+  Options options;
+  std::string_view name;               ///< empty where no solver fits
+  std::string why;                     ///< with the numbers that decided
+  std::unique_ptr<StepSolver> solver;  ///< made for the choice, structure analysed; to be taken over
+};
+
+/// The step solver, once the operator is known. `blocks` is kept by the caller from solve to solve: a
+/// structure is analysed once.
+Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs,
+                   BlockChoice& blocks);
 
 /// Throws Error where the problem does not provide what the curvature needs.
 void require_models(const Problem& problem, std::string_view curvature, const CurvatureNeeds& needs);

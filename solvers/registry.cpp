@@ -89,6 +89,7 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(damped_cholesky_part());
   add(damped_cg_part());
   add(block_schur_part());
+  add(block_cholesky_part());
   add(more_sorensen_part());
   add(steihaug_cg_part());
   add(modified_cholesky_part());

@@ -10,6 +10,7 @@
 #include "kappa/minimize.h"
 #include "kappa/step.h"
 #include "solvers/bounds/bounded_step.h"
+#include "solvers/parts.h"
 
 namespace kappa {
 
@@ -25,6 +26,7 @@ struct Made {
 struct Workspace::Impl {
   Made<Curvature> curvature;
   Made<StepSolver> step_solver;
+  detail::BlockChoice block_choice;
   Made<Acceptance> acceptance;
   Metric metric;
   detail::Box box;

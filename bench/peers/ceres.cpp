@@ -37,6 +37,15 @@ class Builder {
         blocks_[static_cast<std::size_t>(blocks)]...);
   }
 
+  void bound(int block, ConstVectorRef lower, ConstVectorRef upper) {
+    for (std::size_t i = 0; i < lower.size(); ++i) {
+      problem_.SetParameterLowerBound(blocks_[static_cast<std::size_t>(block)], static_cast<int>(i),
+                                      lower[i]);
+      problem_.SetParameterUpperBound(blocks_[static_cast<std::size_t>(block)], static_cast<int>(i),
+                                      upper[i]);
+    }
+  }
+
  private:
   ceres::Problem& problem_;
   double* next_;

@@ -81,7 +81,9 @@ Method parse_method(const std::string& text) {
 
 struct Build {
   ResidualProblem operator()(const NistSource& s) const { return make_nist(*s.problem, s.start_index); }
-  ResidualProblem operator()(const MghSource& s) const { return make_mgh(*s.problem, s.factor); }
+  ResidualProblem operator()(const MghSource& s) const {
+    return s.bounds == nullptr ? make_mgh(*s.problem, s.factor) : make_mgh(*s.problem, *s.bounds, s.factor);
+  }
   ResidualProblem operator()(const BundleSource& s) const { return make_bundle(*s.data); }
 };
 

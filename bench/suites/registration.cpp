@@ -8,6 +8,7 @@ const std::vector<Suite>& suites() {
   static const std::vector<Suite> all = {
       nist_suite(),
       mgh_suite(),
+      mgh_bounded_suite(),
       bal_suite(),
   };
   return all;

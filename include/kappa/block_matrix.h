@@ -22,6 +22,8 @@ struct BlockStructure {
     return offset[static_cast<std::size_t>(i) + 1] - offset[static_cast<std::size_t>(i)];
   }
   Index values() const { return value_start.empty() ? 0 : value_start.back(); }
+
+  bool operator==(const BlockStructure&) const = default;
 };
 
 struct BlockMatrix {

@@ -63,6 +63,9 @@ class StepSolver {
   /// the first refresh.
   virtual std::optional<std::string> unfit(const SymmetricOperator&) const { return std::nullopt; }
 
+  /// What a step costs with the operator last given to unfit(), in flops, or 0 where the solver cannot say.
+  virtual double flops() const { return 0; }
+
   /// A new solve begins: forgets earlier ones (momentum, counts) but keeps memory.
   virtual void start() {}
 

@@ -49,7 +49,8 @@ struct StepReport {
   double predicted_decrease = 0;  ///< -(g'd + d'Bd/2) at the step as returned; positive is downhill
   double norm = 0;                ///< |d| in the metric
   enum class Limit {
-    interior,  ///< the model's minimiser: in the box, where there are bounds
+    interior,  ///< the model's minimiser; with bounds, that in the box where variables pressed against theirs
+               ///< stay
     boundary,  ///< the control shortened it
     bounds     ///< bounds on the variables did, and the model's minimiser in the box was not reached
   } limit = Limit::interior;

@@ -42,6 +42,7 @@ StepStatus BoundedStep::prepare(ConstVectorRef x, const Subproblem& model) {
                                  &best_.gradient, &trial_.step, &trial_.gradient}) {
     v->resize(n);
   }
+  free_.reserve(static_cast<Index>(n), static_cast<Index>(room_.size()));
   std::fill(shift_.begin(), shift_.end(), 0.0);
   direction_known_ = false;
   for (std::size_t k = 0; k < room_.size(); ++k) {
@@ -80,8 +81,7 @@ StepStatus BoundedStep::prepare_face() {
     std::copy(model_->gradient.begin(), model_->gradient.end(), face_gradient_.begin());
   }
   clear_held(face_gradient_);
-  free_.restrict(model_->B, held_list_, shifted ? ConstVectorRef(shift_) : ConstVectorRef(),
-                 static_cast<Index>(room_.size()));
+  free_.restrict(model_->B, held_list_, shifted ? ConstVectorRef(shift_) : ConstVectorRef());
   return solver_->prepare({free_, face_gradient_, model_->metric, model_->interrupt});
 }
 

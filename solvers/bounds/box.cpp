@@ -83,9 +83,10 @@ double Box::stationarity(ConstVectorRef x, ConstVectorRef gradient) const {
       g = shortened(*next, x[at(next->coordinate)], g);
       ++next;
     }
-    if (!(std::fabs(g) <= out)) {  // catches NaN too
-      out = std::fabs(g);
+    if (std::isnan(g)) {
+      return g;
     }
+    out = std::max(out, std::fabs(g));
   }
   return out;
 }

@@ -14,16 +14,20 @@ std::size_t at(Index i) {
 
 }  // namespace
 
-void FreeOperator::restrict(const SymmetricOperator& B, std::span<const Index> held, ConstVectorRef shift,
-                            Index root_rows) {
+void FreeOperator::reserve(Index size, Index most_held) {
+  most_held_ = most_held;
+  scratch_.resize(at(size));
+  free_part_.resize(at(size));
+  held_diagonal_.resize(at(most_held));
+}
+
+void FreeOperator::restrict(const SymmetricOperator& B, std::span<const Index> held, ConstVectorRef shift) {
+  expects(B.size() == static_cast<Index>(scratch_.size()) && held.size() <= held_diagonal_.size(),
+          "FreeOperator: reserve comes before restrict");
   B_ = &B;
   held_ = held;
   shift_ = shift;
-  root_rows_ = root_rows;
   blocks_filled_ = root_filled_ = false;
-  scratch_.resize(at(B.size()));
-  free_part_.resize(at(B.size()));
-  held_diagonal_.resize(at(std::max(root_rows, static_cast<Index>(held.size()))));
   const bool known = B.diagonal(scratch_);
   for (std::size_t k = 0; k < held.size(); ++k) {
     const double entry = known ? std::fabs(scratch_[at(held[k])]) : 0.0;
@@ -118,7 +122,7 @@ const Root* FreeOperator::root() const {
   }
   const Index m = whole->A.rows;
   const Index n = whole->A.cols;
-  const Index rows = m + root_rows_;
+  const Index rows = m + most_held_;
   root_matrix_.assign(at(rows * n), 0.0);
   root_right_side_.assign(whole->c.empty() ? 0 : at(rows), 0.0);
   std::copy(whole->c.begin(), whole->c.end(), root_right_side_.begin());

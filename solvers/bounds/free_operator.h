@@ -26,10 +26,13 @@ namespace kappa::detail {
 
 class FreeOperator final : public SymmetricOperator {
  public:
+  /// Memory for operators of this size, of which no face holds more than `most_held` variables. The matrix
+  /// forms get theirs when they are first asked for.
+  void reserve(Index size, Index most_held);
+
   /// Restricts B, which outlives the use of this operator. `held` is ascending; `shift` is 0 but on the held
-  /// variables, or empty. `root_rows` is the largest number of variables that any face holds.
-  void restrict(const SymmetricOperator& B, std::span<const Index> held, ConstVectorRef shift,
-                Index root_rows);
+  /// variables, or empty.
+  void restrict(const SymmetricOperator& B, std::span<const Index> held, ConstVectorRef shift);
 
   Index size() const override { return B().size(); }
   void multiply(ConstVectorRef v, VectorRef out) const override;
@@ -51,7 +54,7 @@ class FreeOperator final : public SymmetricOperator {
   const SymmetricOperator* B_ = nullptr;
   std::span<const Index> held_;
   ConstVectorRef shift_;
-  Index root_rows_ = 0;
+  Index most_held_ = 0;
   std::vector<double> held_diagonal_;  ///< D on the held variables
   std::vector<double> scratch_;
   mutable std::vector<double> free_part_;

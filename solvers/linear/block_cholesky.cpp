@@ -10,22 +10,29 @@
 namespace kappa::detail {
 namespace {
 
-constexpr Index block_columns = 96;  // columns of a panel factored at once
-constexpr Index chunk_slivers = 24;  // slivers of a panel in one piece of work
-constexpr Index tile_slivers = 30;   // of a tile of a Schur complement
-constexpr Index chunk_columns = 48;  // of a child's Schur complement added at once
+constexpr Index block_columns = 96;       // columns of a panel factored at once
+constexpr Index chunk_slivers = 24;       // slivers of a panel in one piece of work
+constexpr Index tile_slivers = 30;        // of a tile of a Schur complement
+constexpr double dissection_cost = 3000;  // flops in the time that a dissection takes for a stored block
+constexpr Index chunk_pieces = 32;        // of a child's Schur complement added at once
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
-bool same(const BlockStructure& a, const BlockStructure& b) {
-  return a.offset == b.offset && a.row_start == b.row_start && a.column == b.column &&
-         a.value_start == b.value_start;
-}
-
 double product(Index a, Index b) {
   return static_cast<double>(a) * static_cast<double>(b);
+}
+
+/// One more row to the last of `runs`, or to a new one where that is older than `first`, the row does not
+/// continue it, or it would cross a multiple of `cut` (0: none).
+void append_row(std::vector<Run>& runs, Index first, Index source, Index target, Index cut) {
+  const bool cuts = cut > 0 && (source % cut == 0 || target % cut == 0);
+  if (static_cast<Index>(runs.size()) > first && !cuts && runs.back().target + runs.back().length == target) {
+    ++runs.back().length;
+  } else {
+    runs.push_back({static_cast<std::int32_t>(source), static_cast<std::int32_t>(target), 1});
+  }
 }
 
 /// Memory for Schur complements, given out before any is needed: each has a fixed place.
@@ -82,7 +89,7 @@ class Pool {
 }  // namespace
 
 void BlockCholesky::analyze(const BlockStructure& structure) {
-  if (!structure_.offset.empty() && same(structure, structure_)) {
+  if (!structure_.offset.empty() && structure == structure_) {
     return;
   }
   structure_ = structure;
@@ -91,14 +98,25 @@ void BlockCholesky::analyze(const BlockStructure& structure) {
 
 void BlockCholesky::plan(const BlockStructure& structure) {
   const BlockGraph graph = block_graph(structure);
-  const EliminationPlan plan = plan_elimination(graph, minimum_degree(graph));
+  const char* ordering = "minimum degree";
+  EliminationPlan plan = plan_elimination(graph, minimum_degree(graph));
+  const auto couplings =
+      static_cast<double>(graph.vertices()) + 0.5 * static_cast<double>(graph.neighbour.size());
+  if (plan.cost > dissection_cost * couplings) {
+    EliminationPlan dissected = plan_elimination(graph, nested_dissection(graph));
+    if (dissected.cost < plan.cost) {
+      plan = std::move(dissected);
+      ordering = "nested dissection";
+    }
+  }
   figures_ = {.blocks = graph.vertices(),
               .size = structure.size(),
               .supernodes = plan.supernodes(),
+              .matrix_doubles = static_cast<double>(structure.values()),
               .doubles = plan.doubles,
               .flops = plan.flops,
               .cost = plan.cost,
-              .ordering = "minimum degree"};
+              .ordering = ordering};
   std::vector<Index> offset(1, 0);  // by place in the order: its first variable
   permutation_.clear();
   for (const Index block : plan.order) {
@@ -113,7 +131,7 @@ void BlockCholesky::plan(const BlockStructure& structure) {
   place_updates();
 }
 
-/// Fronts and the memory of their panels.
+/// Fronts and their tree.
 void BlockCholesky::lay_out(const EliminationPlan& plan) {
   const Index n = plan.supernodes();
   fronts_.assign(at(n), {});
@@ -128,6 +146,7 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
     const Index w = plan.width[at(s)];
     const Index h = plan.height[at(s)];
     front.panel = {nullptr, w, slivers(w), slivers(h)};
+    front.panel_begin = panels;
     front.own = own;
     front.height = h;
     front.z = z;
@@ -135,8 +154,8 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
     front.work = 0.5 * front_cost(w, h);
     work[at(s)] = front.work;
     own += w;
-    z += sliver * front.panel.below;
     panels += front.panel.size();
+    z += sliver * front.panel.below;
     if (front.parent >= 0) {
       ++children[at(front.parent) + 1];
     }
@@ -144,14 +163,8 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
   }
   std::partial_sum(children.begin(), children.end(), children.begin());
   children_.resize(at(children.back()));
-  l_.resize(at(panels));
-  double* panel = l_.data();
   for (Index s = 0; s < n; ++s) {
-    Front& front = fronts_[at(s)];
-    front.panel.data = panel;
-    panel += front.panel.size();
-    front.child = children[at(s)];
-    front.child_end = front.child;
+    fronts_[at(s)].child = fronts_[at(s)].child_end = children[at(s)];
   }
   for (Index s = 0; s < n; ++s) {
     if (fronts_[at(s)].parent >= 0) {
@@ -159,6 +172,7 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
       children_[at(parent.child_end++)] = s;
     }
   }
+  panel_doubles_ = panels;
   const auto size = at(own);
   least_.resize(size);
   inverse_.resize(size);
@@ -173,6 +187,7 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
 /// Where the rows below each front are in its parent's, and how many entries the rows of L have.
 void BlockCholesky::connect(const EliminationPlan& plan, const std::vector<Index>& offset) {
   runs_.clear();
+  pieces_.clear();
   std::vector<Index> entries(permutation_.size(), 1);
   std::vector<Index> target(plan.order.size());  // by place: its row in the parent's front
   for (Index s = 0; s < plan.supernodes(); ++s) {
@@ -181,8 +196,8 @@ void BlockCholesky::connect(const EliminationPlan& plan, const std::vector<Index
     for (Index k = 0; k < w; ++k) {
       entries[at(front.own + k)] += k;
     }
-    front.run = static_cast<Index>(runs_.size());
-    front.run_end = front.run;
+    front.run = front.other_run = front.run_end = static_cast<Index>(runs_.size());
+    front.piece = front.other_piece = front.piece_end = static_cast<Index>(pieces_.size());
     if (front.parent < 0) {
       continue;
     }
@@ -199,26 +214,20 @@ void BlockCholesky::connect(const EliminationPlan& plan, const std::vector<Index
     Index source = 0;
     for (Index r = plan.row_start[at(s)]; r < plan.row_start[at(s) + 1]; ++r) {
       const Index k = plan.row[at(r)];
-      const Index length = offset[at(k) + 1] - offset[at(k)];
-      for (Index i = offset[at(k)]; i < offset[at(k) + 1]; ++i) {
+      for (Index i = offset[at(k)]; i < offset[at(k) + 1]; ++i, ++source) {
         entries[at(i)] += w;
-      }
-      const bool to_panel = k < plan.first[at(front.parent) + 1];
-      const bool continues = front.run_end > front.run &&
-                             runs_.back().target + runs_.back().length == target[at(k)] &&
-                             (to_panel || source > front.to_panel);
-      if (continues) {
-        runs_.back().length += static_cast<std::int32_t>(length);
-      } else {
-        runs_.push_back({static_cast<std::int32_t>(source), static_cast<std::int32_t>(target[at(k)]),
-                         static_cast<std::int32_t>(length)});
-        ++front.run_end;
-      }
-      source += length;
-      if (to_panel) {
-        front.to_panel = source;
+        const bool eliminated = k < plan.first[at(front.parent) + 1];
+        const Index to = target[at(k)] + i - offset[at(k)];
+        append_row(runs_, eliminated ? front.run : front.other_run, source, to, 0);
+        append_row(pieces_, eliminated ? front.piece : front.other_piece, source, to, sliver);
+        if (eliminated) {
+          front.other_run = static_cast<Index>(runs_.size());
+          front.other_piece = static_cast<Index>(pieces_.size());
+        }
       }
     }
+    front.run_end = static_cast<Index>(runs_.size());
+    front.piece_end = static_cast<Index>(pieces_.size());
   }
   rounding_.resize(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -287,21 +296,19 @@ void BlockCholesky::scatter(const BlockStructure& structure, const EliminationPl
 /// runs meanwhile: memory of descendants that are done, or of this unit's.
 void BlockCholesky::place_updates() {
   const Index n = static_cast<Index>(fronts_.size());
-  std::vector<Index> place(at(n));
   std::vector<Pool> inherited(at(n));
   Index top = 0;
   const auto length = [&](Index s) {
-    return fronts_[at(s)].update.stride * sliver * fronts_[at(s)].panel.below;
+    const Index below = fronts_[at(s)].panel.below;
+    return below > 0 ? Update::begin(below) + 2 * sliver : 0;
   };
   const auto visit = [&](Index s, Pool& pool) {
     Front& front = fronts_[at(s)];
-    // Columns a multiple of 4 kB apart would compete for the same lines of the cache.
-    front.update.stride = sliver * front.panel.below;
-    front.update.stride += front.update.stride % 64 == 0 ? sliver : 0;
-    place[at(s)] = pool.take(length(s), top);
+    front.update_begin = pool.take(length(s), top);
     for (Index c = front.child; c < front.child_end; ++c) {
       const Index child = children_[at(c)];
-      pool.give({place[at(child)], place[at(child)] + length(child)});
+      const Index begin = fronts_[at(child)].update_begin;
+      pool.give({begin, begin + length(child)});
     }
   };
   auto unit = schedule_.units().begin();
@@ -323,15 +330,26 @@ void BlockCholesky::place_updates() {
       inherited[at(fronts_[at(s - 1)].parent)].give(pool);
     }
   }
-  updates_.resize(at(top));
-  figures_.update_doubles = static_cast<double>(top);
-  for (Index s = 0; s < n; ++s) {
-    fronts_[at(s)].update.data = updates_.data() + place[at(s)];
+  update_doubles_ = top;
+  figures_.memory = static_cast<double>(panel_doubles_ + update_doubles_);
+  allocated_ = false;
+}
+
+void BlockCholesky::allocate() {
+  l_.resize(at(panel_doubles_));
+  updates_.resize(at(update_doubles_));
+  for (Front& front : fronts_) {
+    front.panel.data = l_.data() + front.panel_begin;
+    front.update.data = updates_.data() + front.update_begin + sliver;
   }
+  allocated_ = true;
 }
 
 Index BlockCholesky::factor(const BlockMatrix& B, double lambda, ConstVectorRef weights,
                             const Conditions& conditions) {
+  if (!allocated_) {
+    allocate();
+  }
   failed_is_finite_ = true;
   const Task task{B, lambda, weights, conditions};
   schedule_.upward(1, [&](Index s) { factor_front(task, s); });
@@ -399,24 +417,31 @@ void BlockCholesky::assemble(const Task& task, const Front& front) {
   }
   for (Index k = front.child; k < front.child_end; ++k) {
     const Front& child = fronts_[at(children_[at(k)])];
-    each_child_chunk(child, 0, child.to_panel, [&](const Run* run, const Run* end, Index first, Index last) {
-      front_kernels().add_to_panel(panel, child.update, run, end, first, last);
+    each_chunk_of_pieces(child, child.piece, [&](std::span<const Run> pieces) {
+      front_kernels().add_to_panel(panel, child.update, pieces, runs(child.run, child.other_run));
     });
   }
 }
 
-/// body(run, end, first, last) for the columns [begin, until) of a child's Schur complement in chunks [first,
-/// last), `run` being the run with column `first`.
+std::span<const Run> BlockCholesky::runs(Index begin, Index end) const {
+  return std::span(runs_).subspan(at(begin), at(end - begin));
+}
+
+/// body(pieces) for the child's pieces from `begin` on in chunks; no sliver of the parent is in two of them.
 template <class Body>
-void BlockCholesky::each_child_chunk(const Front& child, Index begin, Index until, const Body& body) const {
-  const Partition columns{until - begin, chunk_columns};
-  const Run* const runs = runs_.data() + child.run;
-  const Run* const end = runs_.data() + child.run_end;
-  for_each_chunk(columns.chunks(), product(until - begin, child.height), [&](Index chunk) {
-    const Index first = begin + columns.begin(chunk);
-    const Run* behind =
-        std::upper_bound(runs, end, first, [](Index column, const Run& run) { return column < run.source; });
-    body(behind - 1, end, first, begin + columns.end(chunk));
+void BlockCholesky::each_chunk_of_pieces(const Front& child, Index begin, const Body& body) const {
+  const Partition chunks{child.piece_end - begin, chunk_pieces};
+  const auto boundary = [&](Index piece) {
+    while (piece > begin && piece < child.piece_end &&
+           pieces_[at(piece)].target / sliver == pieces_[at(piece - 1)].target / sliver) {
+      ++piece;
+    }
+    return piece;
+  };
+  for_each_chunk(chunks.chunks(), product(child.height, child.height), [&](Index chunk) {
+    const Index first = boundary(begin + chunks.begin(chunk));
+    const Index last = boundary(begin + chunks.end(chunk));
+    body(std::span(pieces_).subspan(at(first), at(last - first)));
   });
 }
 
@@ -462,10 +487,10 @@ void BlockCholesky::form_update(const Front& front) const {
   });
   for (Index k = front.child; k < front.child_end; ++k) {
     const Front& child = fronts_[at(children_[at(k)])];
-    each_child_chunk(child, child.to_panel, child.height,
-                     [&](const Run* run, const Run* end, Index first, Index last) {
-                       kernels.add_to_update(front.panel, front.update, child.update, run, end, first, last);
-                     });
+    each_chunk_of_pieces(child, child.other_piece, [&](std::span<const Run> pieces) {
+      kernels.add_to_update(front.panel, front.update, child.update, pieces,
+                            runs(child.other_run, child.run_end));
+    });
   }
 }
 

@@ -14,7 +14,7 @@
 // in which order, is fixed by the structure: the bits do not depend on the number of threads.
 //
 // Cost: figures().flops for a factorization, two passes over L for a solve. Memory: L, and the Schur
-// complements that wait for their parents; allocated by analyze(), kept.
+// complements that wait for their parents; allocated by the first factor() after analyze(), kept.
 //
 // References: Duff & Reid, ACM Trans. Math. Softw. 9 (1983) 302; Liu, SIAM Rev. 34 (1992) 82; Davis,
 // Rajamanickam & Sid-Lakhdar, Acta Numerica 25 (2016) 383.
@@ -64,8 +64,9 @@ class BlockCholesky {
     Index size = 0;    ///< variables
     Index supernodes = 0;
     Index largest_front = 0;    ///< rows of it
+    double matrix_doubles = 0;  ///< stored in B
     double doubles = 0;         ///< entries of L, with the zeros that are stored
-    double update_doubles = 0;  ///< memory for Schur complements
+    double memory = 0;          ///< doubles for L, with its padding, and for waiting Schur complements
     double flops = 0;           ///< multiplications and additions of a factorization
     double cost = 0;            ///< the same with what comes on top, see elimination_plan.h
     const char* ordering = "";  ///< "minimum degree", ...
@@ -75,16 +76,19 @@ class BlockCholesky {
  private:
   /// A supernode: its front and where its numbers are.
   struct Front {
-    Panel panel;        ///< into l_
-    Update update;      ///< into updates_
-    Index own = 0;      ///< its first variable in the order of elimination
-    Index height = 0;   ///< rows below
-    Index z = 0;        ///< its part of z_
-    Index parent = -1;  ///< or -1
-    Index run = 0;      ///< its rows below in the parent's front: runs_[run .. run_end)
-    Index run_end = 0;
-    Index to_panel = 0;  ///< its first rows below are eliminated by the parent
-    Index child = 0;     ///< children_[child .. child_end)
+    Panel panel;             ///< into l_
+    Update update;           ///< into updates_
+    Index update_begin = 0;  ///< there
+    Index panel_begin = 0;   ///< in l_
+    Index own = 0;           ///< its first variable in the order of elimination
+    Index height = 0;        ///< rows below
+    Index z = 0;             ///< its part of z_
+    Index parent = -1;       ///< or -1
+    // Where its rows below are in the parent's front: those that the parent eliminates, then the others. Runs
+    // are as long as can be, pieces are runs cut at the slivers of both.
+    Index run = 0, other_run = 0, run_end = 0;
+    Index piece = 0, other_piece = 0, piece_end = 0;
+    Index child = 0;  ///< children_[child .. child_end)
     Index child_end = 0;
     Index assembly = 0;  ///< assembly_[assembly .. assembly_end)
     Index assembly_end = 0;
@@ -112,11 +116,13 @@ class BlockCholesky {
   void scatter(const BlockStructure& structure, const EliminationPlan& plan,
                const std::vector<Index>& offset);
   void place_updates();
+  void allocate();
 
   void factor_front(const Task& task, Index s);
   void assemble(const Task& task, const Front& front);
+  std::span<const Run> runs(Index begin, Index end) const;
   template <class Body>
-  void each_child_chunk(const Front& child, Index begin, Index until, const Body& body) const;
+  void each_chunk_of_pieces(const Front& child, Index begin, const Body& body) const;
   Index factor_panel(const Front& front, double& pivot);
   void form_update(const Front& front) const;
   void forward_front(const Front& front);
@@ -128,7 +134,7 @@ class BlockCholesky {
   Figures figures_;
   std::vector<Front> fronts_;
   std::vector<Index> children_;
-  std::vector<Run> runs_;
+  std::vector<Run> runs_, pieces_;
   std::vector<Assembly> assembly_;
   std::vector<Index> permutation_;  ///< by eliminated variable: the variable of B
   std::vector<double> rounding_;    ///< by eliminated variable: (1 + entries in its row of L) eps
@@ -139,6 +145,9 @@ class BlockCholesky {
   std::vector<State> state_;   ///< by front
   std::vector<Index> failed_;  ///< by front: the eliminated variable whose pivot failed
   std::vector<double> pivot_;  ///< and its value
+  Index panel_doubles_ = 0;
+  Index update_doubles_ = 0;
+  bool allocated_ = false;
   bool failed_is_finite_ = true;
 };
 

@@ -17,7 +17,7 @@ std::size_t at(Index i) {
 /// of the vertices that were around it.
 class MinimumDegree {
  public:
-  explicit MinimumDegree(const BlockGraph& graph);
+  MinimumDegree(const BlockGraph& graph, const std::vector<Vertex>& stage);
   std::vector<Vertex> order();
 
  private:
@@ -31,6 +31,8 @@ class MinimumDegree {
 
   void link(Vertex i);
   void unlink(Vertex i);
+  Vertex stage_of(Vertex i) const { return stages_.empty() ? 0 : stages_[at(i)]; }
+  void next_stage();
   Vertex next_pivot();
   void form_element(Vertex p);
   void measure_elements(Vertex p);
@@ -59,13 +61,19 @@ class MinimumDegree {
   std::vector<Vertex> bucket_, chain_;          ///< members by hash, while merging
   std::vector<Index> hash_;
   std::vector<Vertex> first_joined_, last_joined_, next_joined_;
+  const std::vector<Vertex>& stages_;
+  std::vector<Vertex> by_stage_;  ///< vertices by stage, each the last first
+  std::size_t staged_ = 0;        ///< how many of them have been linked
+  Vertex stage_ = -1;
+  Index linked_ = 0;
   Index least_ = 0;
   Index left_ = 0;
   Index total_ = 0;
   Index element_weight_ = 0;
 };
 
-MinimumDegree::MinimumDegree(const BlockGraph& graph) : n_(graph.vertices()) {
+MinimumDegree::MinimumDegree(const BlockGraph& graph, const std::vector<Vertex>& stage)
+    : n_(graph.vertices()), stages_(stage) {
   const auto n = at(n_);
   lists_.assign(graph.neighbour.begin(), graph.neighbour.end());
   range_.resize(n);
@@ -86,17 +94,31 @@ MinimumDegree::MinimumDegree(const BlockGraph& graph) : n_(graph.vertices()) {
   first_joined_.assign(n, none);
   last_joined_.assign(n, none);
   next_joined_.assign(n, none);
-  // Pushed in descending order, so that ties go to the vertex that comes first.
-  for (Index i = n_ - 1; i >= 0; --i) {
+  by_stage_.resize(n);
+  std::iota(by_stage_.rbegin(), by_stage_.rend(), Vertex{0});
+  std::stable_sort(by_stage_.begin(), by_stage_.end(),
+                   [&](Vertex a, Vertex b) { return stage_of(a) < stage_of(b); });
+  for (Index i = 0; i < n_; ++i) {
     range_[at(i)] = {graph.start[at(i)], graph.start[at(i)], graph.start[at(i) + 1]};
     for (Index k = graph.start[at(i)]; k < graph.start[at(i) + 1]; ++k) {
       degree_[at(i)] += size_[at(lists_[at(k)])];
     }
-    link(static_cast<Vertex>(i));
+  }
+}
+
+/// Links the vertices of the next stage; in descending order, so that ties go to the one that comes first.
+void MinimumDegree::next_stage() {
+  least_ = static_cast<Index>(head_.size()) - 1;
+  stage_ = stage_of(by_stage_[staged_]);
+  for (; staged_ < by_stage_.size() && stage_of(by_stage_[staged_]) == stage_; ++staged_) {
+    if (is_live(by_stage_[staged_])) {
+      link(by_stage_[staged_]);
+    }
   }
 }
 
 void MinimumDegree::link(Vertex i) {
+  ++linked_;
   const Index d = degree_[at(i)];
   previous_[at(i)] = none;
   next_[at(i)] = head_[at(d)];
@@ -108,6 +130,7 @@ void MinimumDegree::link(Vertex i) {
 }
 
 void MinimumDegree::unlink(Vertex i) {
+  --linked_;
   if (previous_[at(i)] != none) {
     next_[at(previous_[at(i)])] = next_[at(i)];
   } else {
@@ -119,6 +142,9 @@ void MinimumDegree::unlink(Vertex i) {
 }
 
 Vertex MinimumDegree::next_pivot() {
+  while (linked_ == 0) {
+    next_stage();
+  }
   while (head_[at(least_)] == none) {
     ++least_;
   }
@@ -222,7 +248,8 @@ void MinimumDegree::update_member(Vertex p, Vertex i) {
 bool MinimumDegree::indistinguishable(Vertex i, Vertex j) {
   const Range& a = range_[at(i)];
   const Range& b = range_[at(j)];
-  if (a.elements - a.begin != b.elements - b.begin || a.end - a.begin != b.end - b.begin) {
+  if (a.elements - a.begin != b.elements - b.begin || a.end - a.begin != b.end - b.begin ||
+      stage_of(i) != stage_of(j)) {
     return false;
   }
   ++mark_stamp_;
@@ -288,7 +315,9 @@ void MinimumDegree::finish_element(Vertex p) {
     if (is_live(i)) {
       members_[at(to++)] = i;
       degree_[at(i)] = std::clamp(degree_[at(i)], Index{0}, left_ - size_[at(i)]);
-      link(i);
+      if (stage_of(i) <= stage_) {
+        link(i);
+      }
     }
   }
   member_end_[at(p)] = to;
@@ -307,7 +336,9 @@ std::vector<Vertex> MinimumDegree::order() {
     size_[at(p)] = 0;
     measure_elements(p);
     for (Index m = member_begin_[at(p)]; m < member_end_[at(p)]; ++m) {
-      unlink(members_[at(m)]);
+      if (stage_of(members_[at(m)]) <= stage_) {
+        unlink(members_[at(m)]);
+      }
     }
     for (Index m = member_begin_[at(p)]; m < member_end_[at(p)]; ++m) {
       update_member(p, members_[at(m)]);
@@ -361,8 +392,8 @@ BlockGraph block_graph(const BlockStructure& structure) {
   return out;
 }
 
-std::vector<Vertex> minimum_degree(const BlockGraph& graph) {
-  return MinimumDegree(graph).order();
+std::vector<Vertex> minimum_degree(const BlockGraph& graph, const std::vector<Vertex>& stage) {
+  return MinimumDegree(graph, stage).order();
 }
 
 }  // namespace kappa::detail

@@ -1,18 +1,19 @@
 #include "solvers/linear/cholesky.h"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 
 #include "core/parallel.h"
 #include "core/vector.h"
+#include "solvers/linear/dense_kernels.h"
 
 namespace kappa::detail {
 namespace {
 
 constexpr Index small_limit = 96;
-constexpr Index panel = 64;  // columns factored at once
-constexpr Index tile = 128;  // rows of a tile: Eigen's packing of a tile and a panel stays on the stack
+constexpr Index panel = 96;  // columns factored at once
+constexpr Index tile = 12;   // strips of a tile
+constexpr Index line = 8;    // doubles
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
@@ -74,51 +75,59 @@ Index Cholesky::factor_columns(Index first, Index last, Index end) {
   return -1;
 }
 
-/// Rows [begin, end) of the columns [first, last): divided by the triangle of these columns.
-void Cholesky::solve_rows(Index first, Index last, Index begin, Index end) {
-  for (Index j = first; j < last; ++j) {
-    double* y = a_.data() + j * n_;
-    for (Index k = first; k < j; ++k) {
-      const double* c = a_.data() + k * n_;
-      add_scaled(-c[j], c + begin, y + begin, end - begin);
-    }
-    const double inverse = 1 / y[j];
-    for (Index i = begin; i < end; ++i) {
-      y[i] *= inverse;
-    }
-  }
-}
-
 /// Right-looking: a panel is factored and subtracted from the tiles behind it, each of which has one owner,
 /// so that the bits do not depend on the number of threads.
 Index Cholesky::factor_blocked() {
-  using Block = Eigen::Map<Eigen::MatrixXd, 0, Eigen::OuterStride<>>;
-  const auto block = [&](Index row, Index column, Index rows, Index columns) {
-    return Block(a_.data() + row + column * n_, rows, columns, Eigen::OuterStride<>(n_));
-  };
+  const auto padded = [](Index rows) { return (rows + strip_rows - 1) / strip_rows * strip_rows; };
+  packed_.resize(at((padded(n_) + panel + 1) * panel + line));
+  const auto misfit = reinterpret_cast<std::uintptr_t>(packed_.data()) % (line * sizeof(double));
+  double* triangle = packed_.data() + (misfit == 0 ? 0 : line - misfit / sizeof(double));
+  double* inverse = triangle + panel * panel;
+  double* strips = inverse + panel;
   for (Index first = 0; first < n_; first += panel) {
     const Index last = std::min(first + panel, n_);
     const Index failed = factor_columns(first, last, last);
-    if (failed >= 0) {
-      // Rows below it in its panel are not needed, its own row is complete.
+    if (failed >= 0 || last == n_) {
+      // After a failure the rows below are not needed, its own row is complete.
       return failed;
     }
-    const Partition rows{n_ - last, tile};
-    const Index tiles = rows.chunks();
-    const auto left = static_cast<double>(n_ - last);
-    for_each_chunk(tiles, 0.5 * left * static_cast<double>(panel * panel),
-                   [&](Index i) { solve_rows(first, last, last + rows.begin(i), last + rows.end(i)); });
-    for_each_chunk(tiles * (tiles + 1) / 2, 0.5 * left * left * static_cast<double>(panel), [&](Index t) {
+    for (Index c = 0; c < panel; ++c) {
+      const double* column = a_.data() + first + (first + c) * n_;
+      inverse[c] = 1 / column[c];
+      for (Index r = c / strip_rows * strip_rows; r < panel; ++r) {
+        triangle[(r / strip_rows * panel + c) * strip_rows + r % strip_rows] = column[r];
+      }
+    }
+    const Index rows = n_ - last;
+    const auto left = static_cast<double>(rows);
+    const Partition tiles{padded(rows) / strip_rows, tile};
+    for_each_chunk(tiles.chunks(), 0.5 * left * static_cast<double>(panel * panel), [&](Index i) {
+      dense_kernels().solve({.a = a_.data() + last + first * n_,
+                             .stride = n_,
+                             .rows = rows,
+                             .columns = panel,
+                             .triangle = triangle,
+                             .inverse = inverse,
+                             .strips = strips,
+                             .begin = tiles.begin(i),
+                             .end = tiles.end(i)});
+    });
+    const Index count = tiles.chunks() * (tiles.chunks() + 1) / 2;
+    for_each_chunk(count, 0.5 * left * left * static_cast<double>(panel), [&](Index t) {
       // Tile (i, j), i >= j, by rows.
       Index i = 0;
       for (; (i + 1) * (i + 2) / 2 <= t; ++i) {
       }
       const Index j = t - i * (i + 1) / 2;
-      const Index height = rows.end(i) - rows.begin(i);
-      const Index width = rows.end(j) - rows.begin(j);
-      block(last + rows.begin(i), last + rows.begin(j), height, width).noalias() -=
-          block(last + rows.begin(i), first, height, last - first) *
-          block(last + rows.begin(j), first, width, last - first).transpose();
+      dense_kernels().update({.c = a_.data() + last + last * n_,
+                              .stride = n_,
+                              .rows = rows,
+                              .columns = panel,
+                              .strips = strips,
+                              .row_begin = tiles.begin(i),
+                              .row_end = tiles.end(i),
+                              .column_begin = tiles.begin(j),
+                              .column_end = tiles.end(j)});
     });
   }
   return -1;

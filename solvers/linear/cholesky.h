@@ -42,14 +42,14 @@ class Cholesky {
 
  private:
   Index factor_columns(Index first, Index last, Index end);
-  void solve_rows(Index first, Index last, Index begin, Index end);
   Index factor_blocked();
 
   Index n_ = 0;
   double pivot_ = 0;
   double floor_ = 0;
   std::vector<double> a_;
-  std::vector<double> least_;  ///< the smallest admissible value of each pivot
+  std::vector<double> packed_;  ///< a panel's triangle and the rows below it, see dense_kernels.h
+  std::vector<double> least_;   ///< the smallest admissible value of each pivot
 };
 
 }  // namespace kappa::detail

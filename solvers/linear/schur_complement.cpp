@@ -99,7 +99,8 @@ void SchurComplement::substitute(const BlockMatrix& B, ConstVectorRef forward, V
                                      .pivots = reduction_.pivots(),
                                      .forward = forward.data(),
                                      .reduced = reduced_.data(),
-                                     .x = x.data()});
+                                     .x = x.data(),
+                                     .residual = nullptr});
   });
 }
 

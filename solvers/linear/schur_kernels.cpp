@@ -15,33 +15,37 @@ std::size_t at(Index i) {
 
 constexpr Index ahead = 12;  // couplings between asking for B's values and using them
 
-template <int Lanes>
-struct Vector;
-template <>
-struct Vector<4> {
-  typedef double type __attribute__((vector_size(32), aligned(8), may_alias));
-};
-template <>
-struct Vector<8> {
-  typedef double type __attribute__((vector_size(64), aligned(8), may_alias));
-};
-
-/// How a Z block of C x P lies in memory: P vectors of the first rows, then the P entries of each further
-/// row, then y, which takes an unused lane instead where there is one.
+/// How a Z block of C x P lies in memory: P columns of the first rows, padded, then the P entries of each
+/// further row, then y, which takes a padded entry instead where there is one.
 template <int C, int P>
 struct ZBlock {
-  static constexpr int lanes = C > 4 ? 8 : 4;
-  static constexpr int head = std::min(C, lanes);  // rows in the vectors
-  static constexpr int tail = C - head;            // rows behind them
-  static constexpr int tails = std::max(tail, 1);  // for arrays, which cannot be empty
-  static constexpr bool y_in_lane = head < lanes;
-  static constexpr int used = P * (lanes + tail) + (y_in_lane ? 0 : P);
-  static constexpr int stride = (used + lanes - 1) / lanes * lanes;
-  using Vec = typename Vector<lanes>::type;
+  static constexpr int height = C > 4 ? 8 : 4;      // of the padded columns
+  static constexpr int head = std::min(C, height);  // rows in them
+  static constexpr int tail = C - head;             // rows behind them
+  static constexpr int tails = std::max(tail, 1);   // for arrays, which cannot be empty
+  static constexpr bool y_in_column = head < height;
+  static constexpr int used = P * (height + tail) + (y_in_column ? 0 : P);
+  static constexpr int stride = (used + height - 1) / height * height;
 
-  static constexpr int head_at(int k) { return k * lanes; }
-  static constexpr int tail_at(int r, int k) { return P * lanes + r * P + k; }
-  static constexpr int y_at(int k) { return y_in_lane ? k * lanes + C : P * (lanes + tail) + k; }
+  static constexpr int head_at(int k) { return k * height; }
+  static constexpr int tail_at(int r, int k) { return P * height + r * P + k; }
+  static constexpr int y_at(int k) { return y_in_column ? k * height + C : P * (height + tail) + k; }
+};
+
+/// The same, computed with in vectors of at most Widest doubles.
+template <int C_, int P_, int Widest>
+struct Block : ZBlock<C_, P_> {
+  using Z = ZBlock<C_, P_>;
+  static constexpr int C = C_;
+  static constexpr int P = P_;
+  static constexpr int widest = Widest;
+  static constexpr int lanes = std::min(Widest, Z::height);
+  static constexpr int vectors = Z::height / lanes;  // of a column
+  /// Columns of a block of S whose sums fit the registers: 32 of 512 bits, 16 of 256 or 128.
+  static constexpr int at_once = Widest == 8 ? 16 : 10 / vectors;
+  using Vec = typename Vector<lanes>::type;
+  using Columns = Vec[P_][vectors];
+  using Tails = double[P_][Z::tails];
 };
 
 /// Entry (i, j), i >= j, of a packed lower triangle of p columns.
@@ -57,14 +61,15 @@ struct ZBlock {
 
 // ---- Elimination -----------------------------------------------------------------------------------------
 
-/// L_e of up to 8 eliminated blocks side by side. Returns a mask of those with a pivot that is not positive.
-template <int P>
-[[gnu::always_inline]] inline unsigned factor_eight(const EliminateTask& t, Index begin, Index end) {
-  using Vec = Vector<8>::type;
+/// L_e of as many eliminated blocks as there are lanes, side by side. Returns a mask of those with a pivot
+/// that is not positive.
+template <int P, int Lanes>
+[[gnu::always_inline]] inline unsigned factor_pivots(const EliminateTask& t, Index begin, Index end) {
+  using Vec = typename Vector<Lanes>::type;
   constexpr int entries = P * (P + 1) / 2;
-  alignas(64) double v[entries][8];
+  alignas(64) double v[entries][Lanes];
   const SchurStructure& s = t.structure;
-  for (Index l = 0; l < 8; ++l) {
+  for (Index l = 0; l < Lanes; ++l) {
     // A block beyond the end repeats the last one.
     const std::size_t e = at(std::min(begin + l, end - 1));
     const double* from = t.values + s.eliminated_values[e];
@@ -76,26 +81,25 @@ template <int P>
     }
   }
   Vec L[entries];
-  Vec least[P];
+  alignas(64) double least[P][Lanes];
   for (int n = 0; n < entries; ++n) {
     L[n] = *reinterpret_cast<const Vec*>(v[n]);
   }
   for (int j = 0; j < P; ++j) {
-    const Vec d = L[packed(j, j, P)];
-    least[j] = static_cast<double>(P) * epsilon * (d < 0.0 ? -d : d);
+    for (int l = 0; l < Lanes; ++l) {
+      least[j][l] = static_cast<double>(P) * epsilon * std::abs(v[packed(j, j, P)][l]);
+    }
   }
   unsigned failed = 0;
 #pragma GCC unroll 8
   for (int j = 0; j < P; ++j) {
     Vec& pivot = L[packed(j, j, P)];
-    alignas(64) double root[8];
-    alignas(64) double bound[8];
+    alignas(64) double root[Lanes];
     *reinterpret_cast<Vec*>(root) = pivot;
-    *reinterpret_cast<Vec*>(bound) = least[j];
-    for (unsigned l = 0; l < 8; ++l) {
-      failed |= (root[l] > bound[l] && root[l] < infinity ? 0U : 1U) << l;
+    for (unsigned l = 0; l < Lanes; ++l) {
+      failed |= (root[l] > least[j][l] && root[l] < infinity ? 0U : 1U) << l;
     }
-    for (int l = 0; l < 8; ++l) {
+    for (int l = 0; l < Lanes; ++l) {
       root[l] = 1 / std::sqrt(root[l]);
     }
     pivot = *reinterpret_cast<const Vec*>(root);
@@ -125,89 +129,98 @@ template <int P>
 enum class Stored { kept_first, eliminated_first };
 
 /// The columns of B_ie, C x P, from B's values at `w`, split into head and tail rows.
-template <int C, int P, Stored stored>
-[[gnu::always_inline]] inline void load_columns(const double* w, typename ZBlock<C, P>::Vec* head,
-                                                double (*tail)[ZBlock<C, P>::tails]) {
-  using Z = ZBlock<C, P>;
-  using Vec = typename Z::Vec;
-  constexpr Index down = stored == Stored::kept_first ? 1 : P;
-  constexpr Index right = stored == Stored::kept_first ? C : 1;
-  if constexpr (Z::head == Z::lanes && stored == Stored::kept_first) {
-#pragma GCC unroll 16
-    for (int k = 0; k < P; ++k) {
-      head[k] = *reinterpret_cast<const Vec*>(w + k * C);
+template <class K, Stored stored>
+[[gnu::always_inline]] inline void load_columns(const double* w, typename K::Columns& head,
+                                                typename K::Tails& tail) {
+  using Vec = typename K::Vec;
+  constexpr Index down = stored == Stored::kept_first ? 1 : K::P;
+  constexpr Index right = stored == Stored::kept_first ? K::C : 1;
+  if constexpr (K::head == K::height && stored == Stored::kept_first) {
+#pragma GCC unroll 8
+    for (int k = 0; k < K::P; ++k) {
+#pragma GCC unroll 8
+      for (int v = 0; v < K::vectors; ++v) {
+        head[k][v] = *reinterpret_cast<const Vec*>(w + k * K::C + v * K::lanes);
+      }
     }
-  } else if constexpr (Z::head == 8 && P == 3) {
+  } else if constexpr (K::head == 8 && K::lanes == 8 && K::P == 3) {
     // Three vectors of interleaved rows, taken apart.
     typedef long long Pick __attribute__((vector_size(64)));
     const Vec a = *reinterpret_cast<const Vec*>(w);
     const Vec b = *reinterpret_cast<const Vec*>(w + 8);
     const Vec c = *reinterpret_cast<const Vec*>(w + 16);
-    head[0] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{0, 3, 6, 9, 12, 15, 0, 0}), c,
-                                Pick{0, 1, 2, 3, 4, 5, 10, 13});
-    head[1] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{1, 4, 7, 10, 13, 0, 0, 0}), c,
-                                Pick{0, 1, 2, 3, 4, 8, 11, 14});
-    head[2] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{2, 5, 8, 11, 14, 0, 0, 0}), c,
-                                Pick{0, 1, 2, 3, 4, 9, 12, 15});
+    head[0][0] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{0, 3, 6, 9, 12, 15, 0, 0}), c,
+                                   Pick{0, 1, 2, 3, 4, 5, 10, 13});
+    head[1][0] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{1, 4, 7, 10, 13, 0, 0, 0}), c,
+                                   Pick{0, 1, 2, 3, 4, 8, 11, 14});
+    head[2][0] = __builtin_shuffle(__builtin_shuffle(a, b, Pick{2, 5, 8, 11, 14, 0, 0, 0}), c,
+                                   Pick{0, 1, 2, 3, 4, 9, 12, 15});
   } else {
-    alignas(64) double rows[P][Z::lanes] = {};
-    for (int k = 0; k < P; ++k) {
-      for (int r = 0; r < Z::head; ++r) {
+    alignas(64) double rows[K::P][K::height] = {};
+    for (int k = 0; k < K::P; ++k) {
+      for (int r = 0; r < K::head; ++r) {
         rows[k][r] = w[r * down + k * right];
       }
     }
-    for (int k = 0; k < P; ++k) {
-      head[k] = *reinterpret_cast<const Vec*>(rows[k]);
+    for (int k = 0; k < K::P; ++k) {
+      for (int v = 0; v < K::vectors; ++v) {
+        head[k][v] = *reinterpret_cast<const Vec*>(rows[k] + v * K::lanes);
+      }
     }
   }
-  for (int k = 0; k < P; ++k) {
-    for (int r = 0; r < Z::tail; ++r) {
-      tail[k][r] = w[(Z::head + r) * down + k * right];
+  for (int k = 0; k < K::P; ++k) {
+    for (int r = 0; r < K::tail; ++r) {
+      tail[k][r] = w[(K::head + r) * down + k * right];
     }
   }
 }
 
 /// Z_ie of one coupling from B's values at `w`.
-template <int C, int P, Stored stored>
+template <class K, Stored stored>
 [[gnu::always_inline]] inline void make_z(const double* w, const double* L, const double* y, double* z) {
-  using Z = ZBlock<C, P>;
-  using Vec = typename Z::Vec;
-  Vec head[P];
-  double tail[P][Z::tails];
-  load_columns<C, P, stored>(w, head, tail);
+  using Vec = typename K::Vec;
+  typename K::Columns head;
+  typename K::Tails tail;
+  load_columns<K, stored>(w, head, tail);
 #pragma GCC unroll 8
-  for (int k = 0; k < P; ++k) {
+  for (int k = 0; k < K::P; ++k) {
 #pragma GCC unroll 8
     for (int l = 0; l < k; ++l) {
-      const double f = L[packed(k, l, P)];
-      head[k] -= head[l] * f;
-      for (int r = 0; r < Z::tail; ++r) {
+      const double f = L[packed(k, l, K::P)];
+#pragma GCC unroll 8
+      for (int v = 0; v < K::vectors; ++v) {
+        head[k][v] -= head[l][v] * f;
+      }
+      for (int r = 0; r < K::tail; ++r) {
         tail[k][r] -= tail[l][r] * f;
       }
     }
-    const double inverse = L[packed(k, k, P)];
-    head[k] *= inverse;
-    *reinterpret_cast<Vec*>(z + Z::head_at(k)) = head[k];
-    for (int r = 0; r < Z::tail; ++r) {
+    const double inverse = L[packed(k, k, K::P)];
+#pragma GCC unroll 8
+    for (int v = 0; v < K::vectors; ++v) {
+      head[k][v] *= inverse;
+      *reinterpret_cast<Vec*>(z + K::head_at(k) + v * K::lanes) = head[k][v];
+    }
+    for (int r = 0; r < K::tail; ++r) {
       tail[k][r] *= inverse;
-      z[Z::tail_at(r, k)] = tail[k][r];
+      z[K::tail_at(r, k)] = tail[k][r];
     }
   }
-  for (int k = 0; k < P; ++k) {
-    z[Z::y_at(k)] = y[k];
+  for (int k = 0; k < K::P; ++k) {
+    z[K::y_at(k)] = y[k];
   }
 }
 
-template <int C, int P>
+template <class K>
 [[gnu::always_inline]] inline Index eliminate_fixed(const EliminateTask& t) {
-  using Z = ZBlock<C, P>;
+  constexpr int P = K::P;
   constexpr Index entries = P * (P + 1) / 2;
   const SchurStructure& s = t.structure;
   const Index first = s.coupling_start[at(t.begin)];
   const Index last = s.coupling_start[at(t.end)];
-  for (Index begin = t.begin; begin < t.end; begin += 8) {
-    const Index end = std::min(begin + 8, t.end);
-    if (const unsigned failed = factor_eight<P>(t, begin, end); failed != 0) {
+  for (Index begin = t.begin; begin < t.end; begin += K::widest) {
+    const Index end = std::min(begin + K::widest, t.end);
+    if (const unsigned failed = factor_pivots<P, K::widest>(t, begin, end); failed != 0) {
       return begin + __builtin_ctz(failed);
     }
     for (Index e = begin; e < end; ++e) {
@@ -230,14 +243,14 @@ template <int C, int P>
       const std::int32_t block = s.eliminated[at(e)];
       for (Index k = s.coupling_start[at(e)]; k < s.coupling_start[at(e) + 1]; ++k) {
         if (k + ahead < last) {
-          prefetch(t.values + s.coupling_values[at(k + ahead)], C * P);
+          prefetch(t.values + s.coupling_values[at(k + ahead)], K::C * P);
         }
         const double* w = t.values + s.coupling_values[at(k)];
-        double* z = t.z + (k - first) * Z::stride;
+        double* z = t.z + (k - first) * K::stride;
         if (block < s.kept[at(s.coupling_kept[at(k)])]) {
-          make_z<C, P, Stored::eliminated_first>(w, L, y, z);
+          make_z<K, Stored::eliminated_first>(w, L, y, z);
         } else {
-          make_z<C, P, Stored::kept_first>(w, L, y, z);
+          make_z<K, Stored::kept_first>(w, L, y, z);
         }
       }
     }
@@ -313,74 +326,109 @@ Index eliminate_any(const EliminateTask& t) {
 
 enum class Pairing { distinct, diagonal };
 
-/// One run: T -= sum Z_row Z_column', and for diagonal blocks c -= sum Z_row y.
-template <int C, int P, Pairing pairing>
-[[gnu::always_inline]] inline void reduce_run(const double* z0, const PairRun& run, const CouplingPair* pair,
-                                              double* T, Index stride, double* c) {
-  using Z = ZBlock<C, P>;
-  using Vec = typename Z::Vec;
-  constexpr int tails = Z::tails;
-  Vec sum[C] = {};
-  Vec below[tails] = {};
-  double corner[tails * tails] = {};
-  Vec t = {};
-  double t_tail[tails] = {};
+/// T := T - sum, or -sum.
+[[gnu::always_inline]] inline void take_away(bool set, const double* sum, int count, double* to) {
+  for (int r = 0; r < count; ++r) {
+    to[r] = (set ? 0.0 : to[r]) - sum[r];
+  }
+}
+
+/// Columns [First, First + Count) of one run: T -= sum Z_row Z_column'. The last columns bring the rows
+/// behind the vectors with them, and for diagonal blocks c -= sum Z_row y.
+template <class K, Pairing pairing, int First, int Count>
+[[gnu::always_inline]] inline void reduce_columns(const double* z0, const PairRun& run,
+                                                  const CouplingPair* pair, double* T, Index stride,
+                                                  double* c) {
+  using Vec = typename K::Vec;
+  constexpr bool last = First + Count == K::C;
+  Vec sum[Count][K::vectors] = {};
+  Vec below[K::tails][K::vectors] = {};
+  double corner[K::tails * K::tails] = {};
+  Vec t[K::vectors] = {};
+  double t_tail[K::tails] = {};
   const CouplingPair* const end = pair + run.pairs;
   for (; pair != end; ++pair) {
-    const double* a = z0 + Index{pair->row} * Z::stride;
-    const double* b = pairing == Pairing::diagonal ? a : z0 + Index{pair->column} * Z::stride;
+    const double* a = z0 + Index{pair->row} * K::stride;
+    const double* b = pairing == Pairing::diagonal ? a : z0 + Index{pair->column} * K::stride;
 #pragma GCC unroll 16
-    for (int k = 0; k < P; ++k) {
-      const Vec v = *reinterpret_cast<const Vec*>(a + Z::head_at(k));
-#pragma GCC unroll 16
-      for (int j = 0; j < Z::head; ++j) {
-        sum[j] += v * b[Z::head_at(k) + j];
+    for (int k = 0; k < K::P; ++k) {
+      Vec rows[K::vectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < K::vectors; ++v) {
+        rows[v] = *reinterpret_cast<const Vec*>(a + K::head_at(k) + v * K::lanes);
       }
 #pragma GCC unroll 16
-      for (int j = 0; j < Z::tail; ++j) {
-        sum[Z::head + j] += v * b[Z::tail_at(j, k)];
+      for (int j = 0; j < Count; ++j) {
+        const int column = First + j;
+        const double f = b[column < K::head ? K::head_at(k) + column : K::tail_at(column - K::head, k)];
+#pragma GCC unroll 8
+        for (int v = 0; v < K::vectors; ++v) {
+          sum[j][v] += rows[v] * f;
+        }
       }
-      if constexpr (Z::tail > 0) {
-        const Vec u = *reinterpret_cast<const Vec*>(b + Z::head_at(k));
-#pragma GCC unroll 16
-        for (int r = 0; r < Z::tail; ++r) {
-          below[r] += u * a[Z::tail_at(r, k)];
-          for (int j = 0; j < Z::tail; ++j) {
-            corner[r * Z::tail + j] += a[Z::tail_at(r, k)] * b[Z::tail_at(j, k)];
+      if constexpr (last && K::tail > 0) {
+#pragma GCC unroll 8
+        for (int r = 0; r < K::tail; ++r) {
+          const double f = a[K::tail_at(r, k)];
+#pragma GCC unroll 8
+          for (int v = 0; v < K::vectors; ++v) {
+            below[r][v] += *reinterpret_cast<const Vec*>(b + K::head_at(k) + v * K::lanes) * f;
+          }
+          for (int j = 0; j < K::tail; ++j) {
+            corner[r * K::tail + j] += f * b[K::tail_at(j, k)];
           }
         }
       }
-      if constexpr (pairing == Pairing::diagonal) {
-        const double y = a[Z::y_at(k)];
-        t += v * y;
-        for (int r = 0; r < Z::tail; ++r) {
-          t_tail[r] += a[Z::tail_at(r, k)] * y;
+      if constexpr (last && pairing == Pairing::diagonal) {
+        const double y = a[K::y_at(k)];
+#pragma GCC unroll 8
+        for (int v = 0; v < K::vectors; ++v) {
+          t[v] += rows[v] * y;
+        }
+        for (int r = 0; r < K::tail; ++r) {
+          t_tail[r] += a[K::tail_at(r, k)] * y;
         }
       }
     }
   }
-  const bool set = run.first;
-  for (int j = 0; j < C; ++j) {
-    double* column = T + j * stride;
-    alignas(64) double head[Z::lanes];
-    *reinterpret_cast<Vec*>(head) = sum[j];
-    for (int r = 0; r < Z::head; ++r) {
-      column[r] = (set ? 0.0 : column[r]) - head[r];
+  alignas(64) double column[K::height];
+#pragma GCC unroll 16
+  for (int j = 0; j < Count; ++j) {
+#pragma GCC unroll 8
+    for (int v = 0; v < K::vectors; ++v) {
+      *reinterpret_cast<Vec*>(column + v * K::lanes) = sum[j][v];
     }
-    for (int r = 0; r < Z::tail; ++r) {
-      const double value = j < Z::head ? below[r][j < Z::lanes ? j : 0] : corner[r * Z::tail + j - Z::head];
-      column[Z::head + r] = (set ? 0.0 : column[Z::head + r]) - value;
+    take_away(run.first, column, K::head, T + (First + j) * stride);
+  }
+  if constexpr (last && K::tail > 0) {
+    for (int r = 0; r < K::tail; ++r) {
+      double* row = T + K::head + r;
+      for (int v = 0; v < K::vectors; ++v) {
+        *reinterpret_cast<Vec*>(column + v * K::lanes) = below[r][v];
+      }
+      for (int j = 0; j < K::C; ++j) {
+        const double value = j < K::head ? column[j < K::height ? j : 0] : corner[r * K::tail + j - K::head];
+        row[j * stride] = (run.first ? 0.0 : row[j * stride]) - value;
+      }
     }
   }
-  if constexpr (pairing == Pairing::diagonal) {
-    alignas(64) double head[Z::lanes];
-    *reinterpret_cast<Vec*>(head) = t;
-    for (int r = 0; r < Z::head; ++r) {
-      c[r] = (set ? 0.0 : c[r]) - head[r];
+  if constexpr (last && pairing == Pairing::diagonal) {
+    for (int v = 0; v < K::vectors; ++v) {
+      *reinterpret_cast<Vec*>(column + v * K::lanes) = t[v];
     }
-    for (int r = 0; r < Z::tail; ++r) {
-      c[Z::head + r] = (set ? 0.0 : c[Z::head + r]) - t_tail[r];
-    }
+    take_away(run.first, column, K::head, c);
+    take_away(run.first, t_tail, K::tail, c + K::head);
+  }
+}
+
+/// A whole run, as many columns at once as the registers hold.
+template <class K, Pairing pairing, int First = 0>
+[[gnu::always_inline]] inline void reduce_run(const double* z, const PairRun& run, const CouplingPair* pair,
+                                              double* T, Index stride, double* c) {
+  constexpr int count = std::min(K::C - First, K::at_once);
+  reduce_columns<K, pairing, First, count>(z, run, pair, T, stride, c);
+  if constexpr (First + count < K::C) {
+    reduce_run<K, pairing, First + count>(z, run, pair, T, stride, c);
   }
 }
 
@@ -389,16 +437,16 @@ template <int C, int P, Pairing pairing>
                           : t.rhs + t.structure.reduced_offset[at(run.diagonal)];
 }
 
-template <int C, int P>
+template <class K>
 [[gnu::always_inline]] inline void reduce_fixed(const ReduceTask& t) {
   const CouplingPair* pair = t.pair;
-  const Index stride = t.stride > 0 ? t.stride : C;
+  const Index stride = t.stride > 0 ? t.stride : K::C;
   for (const PairRun* run = t.run; run != t.run_end; ++run) {
     double* T = t.target + run->target;
     if (run->diagonal >= 0) {
-      reduce_run<C, P, Pairing::diagonal>(t.z, *run, pair, T, stride, rhs_of(t, *run));
+      reduce_run<K, Pairing::diagonal>(t.z, *run, pair, T, stride, rhs_of(t, *run));
     } else {
-      reduce_run<C, P, Pairing::distinct>(t.z, *run, pair, T, stride, nullptr);
+      reduce_run<K, Pairing::distinct>(t.z, *run, pair, T, stride, nullptr);
     }
     pair += run->pairs;
   }
@@ -465,89 +513,194 @@ template <int P>
 }
 
 /// sum += B_ie' x for the rows in vectors, rest += the same for those behind.
-template <int C, int P, Stored stored>
+template <class K, Stored stored>
 [[gnu::always_inline]] inline void add_transposed_product(const double* w, const double* x,
-                                                          typename ZBlock<C, P>::Vec* sum, double* rest) {
-  using Z = ZBlock<C, P>;
-  using Vec = typename Z::Vec;
-  Vec head[P];
-  double tail[P][Z::tails];
-  load_columns<C, P, stored>(w, head, tail);
-  Vec v;
-  if constexpr (Z::head == Z::lanes) {
-    v = *reinterpret_cast<const Vec*>(x);
-  } else {
-    alignas(64) double rows[Z::lanes] = {};
-    std::copy_n(x, Z::head, rows);
-    v = *reinterpret_cast<const Vec*>(rows);
+                                                          typename K::Columns& sum, double* rest) {
+  using Vec = typename K::Vec;
+  typename K::Columns head;
+  typename K::Tails tail;
+  load_columns<K, stored>(w, head, tail);
+  alignas(64) double rows[K::height] = {};
+  const double* from = x;
+  if constexpr (K::head < K::height) {
+    std::copy_n(x, K::head, rows);
+    from = rows;
   }
 #pragma GCC unroll 8
-  for (int k = 0; k < P; ++k) {
-    sum[k] += head[k] * v;
-    for (int r = 0; r < Z::tail; ++r) {
-      rest[k] += tail[k][r] * x[Z::head + r];
+  for (int k = 0; k < K::P; ++k) {
+#pragma GCC unroll 8
+    for (int v = 0; v < K::vectors; ++v) {
+      sum[k][v] += head[k][v] * *reinterpret_cast<const Vec*>(from + v * K::lanes);
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      rest[k] += tail[k][r] * x[K::head + r];
     }
   }
 }
 
-template <int C, int P>
+/// out -= sum, of which `rest` are the rows behind the vectors.
+template <class K>
+[[gnu::always_inline]] inline void subtract_rows(const typename K::Vec* sum, const double* rest,
+                                                 double* out) {
+  using Vec = typename K::Vec;
+  alignas(64) double rows[K::height];
+  for (int v = 0; v < K::vectors; ++v) {
+    *reinterpret_cast<Vec*>(rows + v * K::lanes) = sum[v];
+  }
+  for (int r = 0; r < K::head; ++r) {
+    out[r] -= rows[r];
+  }
+  for (int r = 0; r < K::tail; ++r) {
+    out[K::head + r] -= rest[r];
+  }
+}
+
+/// out -= B_ie v.
+template <class K, Stored stored>
+[[gnu::always_inline]] inline void subtract_product(const double* w, const double* v, double* out) {
+  using Vec = typename K::Vec;
+  typename K::Columns head;
+  typename K::Tails tail;
+  load_columns<K, stored>(w, head, tail);
+  Vec sum[K::vectors] = {};
+  double rest[K::tails] = {};
+#pragma GCC unroll 8
+  for (int k = 0; k < K::P; ++k) {
+#pragma GCC unroll 8
+    for (int n = 0; n < K::vectors; ++n) {
+      sum[n] += head[k][n] * v[k];
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      rest[r] += tail[k][r] * v[k];
+    }
+  }
+  subtract_rows<K>(sum, rest, out);
+}
+
+/// The sum of the lanes of each column, added to `total`.
+template <class K>
+[[gnu::always_inline]] inline void add_lanes(const typename K::Columns& sum, double* total) {
+  using Vec = typename K::Vec;
+  for (int k = 0; k < K::P; ++k) {
+    alignas(64) double lane[K::height];
+    for (int v = 0; v < K::vectors; ++v) {
+      *reinterpret_cast<Vec*>(lane + v * K::lanes) = sum[k][v];
+    }
+    for (int half = K::height / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; ++l) {
+        lane[l] += lane[l + half];
+      }
+    }
+    total[k] += lane[0];
+  }
+}
+
+/// total := sum_i B_ie' x_i. The couplings up to `last` will be asked for next.
+template <class K>
+[[gnu::always_inline]] inline void gather(const SchurStructure& s, const double* values, Index e, Index last,
+                                          const double* x, double* total) {
+  typename K::Columns sum = {};
+  std::fill_n(total, K::P, 0.0);
+  const std::int32_t block = s.eliminated[at(e)];
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    if (n + ahead < last) {
+      prefetch(values + s.coupling_values[at(n + ahead)], K::C * K::P);
+    }
+    const Index i = s.coupling_kept[at(n)];
+    const double* w = values + s.coupling_values[at(n)];
+    if (block < s.kept[at(i)]) {
+      add_transposed_product<K, Stored::eliminated_first>(w, x + i * K::C, sum, total);
+    } else {
+      add_transposed_product<K, Stored::kept_first>(w, x + i * K::C, sum, total);
+    }
+  }
+  add_lanes<K>(sum, total);
+}
+
+/// out_i -= B_ie v for all i.
+template <class K>
+[[gnu::always_inline]] inline void scatter(const SchurStructure& s, const double* values, Index e,
+                                           const double* v, double* out) {
+  const std::int32_t block = s.eliminated[at(e)];
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    const Index i = s.coupling_kept[at(n)];
+    const double* w = values + s.coupling_values[at(n)];
+    if (block < s.kept[at(i)]) {
+      subtract_product<K, Stored::eliminated_first>(w, v, out + i * K::C);
+    } else {
+      subtract_product<K, Stored::kept_first>(w, v, out + i * K::C);
+    }
+  }
+}
+
+template <class K>
 [[gnu::always_inline]] inline void substitute_fixed(const SubstituteTask& t) {
-  using Z = ZBlock<C, P>;
-  using Vec = typename Z::Vec;
+  constexpr int P = K::P;
   constexpr Index entries = P * (P + 1) / 2;
   const SchurStructure& s = t.structure;
   const Index last = s.coupling_start[at(t.end)];
   for (Index e = t.begin; e < t.end; ++e) {
-    Vec sum[P] = {};
-    double total[P] = {};
-    const std::int32_t block = s.eliminated[at(e)];
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      if (n + ahead < last) {
-        prefetch(t.values + s.coupling_values[at(n + ahead)], C * P);
+    double total[P];
+    gather<K>(s, t.values, e, last, t.reduced, total);
+    double* x = t.x + s.eliminated_offset[at(e)];
+    back_substitute<P>(t.pivots + e * entries, t.forward + e * P, total, P, x);
+    if (t.residual != nullptr) {
+      double v[P];
+      for (int k = 0; k < P; ++k) {
+        v[k] = -x[k];
       }
-      const Index i = s.coupling_kept[at(n)];
-      const double* w = t.values + s.coupling_values[at(n)];
-      const double* x = t.reduced + i * C;
-      if (block < s.kept[at(i)]) {
-        add_transposed_product<C, P, Stored::eliminated_first>(w, x, sum, total);
-      } else {
-        add_transposed_product<C, P, Stored::kept_first>(w, x, sum, total);
+      scatter<K>(s, t.values, e, v, t.residual);
+    }
+  }
+}
+
+/// total := sum_i B_ie' x_i for any sizes.
+void gather_any(const SchurStructure& s, const double* values, Index e, const double* x, double* total) {
+  const Index p = s.eliminated_size(e);
+  std::fill_n(total, p, 0.0);
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    const Index i = s.coupling_kept[at(n)];
+    const Index c = s.kept_size(i);
+    const double* w = values + s.coupling_values[at(n)];
+    const double* xi = x + s.reduced_offset[at(i)];
+    const bool transposed = s.transposed(e, i);
+    for (Index k = 0; k < p; ++k) {
+      for (Index r = 0; r < c; ++r) {
+        total[k] += (transposed ? w[k + r * p] : w[r + k * c]) * xi[r];
       }
     }
-    for (int k = 0; k < P; ++k) {
-      alignas(64) double lane[Z::lanes];
-      *reinterpret_cast<Vec*>(lane) = sum[k];
-      for (int half = Z::lanes / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; ++l) {
-          lane[l] += lane[l + half];
-        }
+  }
+}
+
+/// out_i += factor B_ie v for all i and any sizes.
+void scatter_any(const SchurStructure& s, const double* values, Index e, double factor, const double* v,
+                 double* out) {
+  const Index p = s.eliminated_size(e);
+  for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
+    const Index i = s.coupling_kept[at(n)];
+    const Index c = s.kept_size(i);
+    const double* w = values + s.coupling_values[at(n)];
+    double* to = out + s.reduced_offset[at(i)];
+    const bool transposed = s.transposed(e, i);
+    for (Index k = 0; k < p; ++k) {
+      for (Index r = 0; r < c; ++r) {
+        to[r] += (transposed ? w[k + r * p] : w[r + k * c]) * (factor * v[k]);
       }
-      total[k] += lane[0];
     }
-    back_substitute<P>(t.pivots + e * entries, t.forward + e * P, total, P, t.x + s.eliminated_offset[at(e)]);
   }
 }
 
 void substitute_any(const SubstituteTask& t) {
   const SchurStructure& s = t.structure;
-  SmallScratch<double, 64> sum(s.widest_eliminated);
+  SmallScratch<double, 64> total(s.widest_eliminated);
   for (Index e = t.begin; e < t.end; ++e) {
-    const Index p = s.eliminated_size(e);
-    std::fill_n(sum.data(), p, 0.0);
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      const Index i = s.coupling_kept[at(n)];
-      const Index c = s.kept_size(i);
-      const double* w = t.values + s.coupling_values[at(n)];
-      const double* x = t.reduced + s.reduced_offset[at(i)];
-      const bool transposed = s.transposed(e, i);
-      for (Index k = 0; k < p; ++k) {
-        for (Index r = 0; r < c; ++r) {
-          sum[k] += (transposed ? w[k + r * p] : w[r + k * c]) * x[r];
-        }
-      }
+    gather_any(s, t.values, e, t.reduced, total.data());
+    double* x = t.x + s.eliminated_offset[at(e)];
+    back_substitute<0>(t.pivots + s.pivot_start[at(e)], t.forward + s.forward_offset[at(e)], total.data(),
+                       s.eliminated_size(e), x);
+    if (t.residual != nullptr) {
+      scatter_any(s, t.values, e, 1, x, t.residual);
     }
-    back_substitute<0>(t.pivots + s.pivot_start[at(e)], t.forward + s.forward_offset[at(e)], sum.data(), p,
-                       t.x + s.eliminated_offset[at(e)]);
   }
 }
 
@@ -572,55 +725,19 @@ template <int P>
   }
 }
 
-/// out -= B_ie v.
-template <int C, int P, Stored stored>
-[[gnu::always_inline]] inline void subtract_product(const double* w, const double* v, double* out) {
-  using Z = ZBlock<C, P>;
-  using Vec = typename Z::Vec;
-  Vec head[P];
-  double tail[P][Z::tails];
-  load_columns<C, P, stored>(w, head, tail);
-  Vec sum = {};
-  double rest[Z::tails] = {};
-#pragma GCC unroll 8
-  for (int k = 0; k < P; ++k) {
-    sum += head[k] * v[k];
-    for (int r = 0; r < Z::tail; ++r) {
-      rest[r] += tail[k][r] * v[k];
-    }
-  }
-  alignas(64) double rows[Z::lanes];
-  *reinterpret_cast<Vec*>(rows) = sum;
-  for (int r = 0; r < Z::head; ++r) {
-    out[r] -= rows[r];
-  }
-  for (int r = 0; r < Z::tail; ++r) {
-    out[Z::head + r] -= rest[r];
-  }
-}
-
-template <int C, int P>
+template <class K>
 [[gnu::always_inline]] inline void forward_fixed(const ForwardTask& t) {
+  constexpr int P = K::P;
   constexpr Index entries = P * (P + 1) / 2;
   const SchurStructure& s = t.structure;
   const Index last = s.coupling_start[at(t.end)];
   for (Index e = t.begin; e < t.end; ++e) {
+    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1] && n + ahead < last; ++n) {
+      prefetch(t.values + s.coupling_values[at(n + ahead)], K::C * P);
+    }
     double v[P];
     solve_pivot<P>(t.pivots + e * entries, t.rhs + s.eliminated_offset[at(e)], P, t.forward + e * P, v);
-    const std::int32_t block = s.eliminated[at(e)];
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      if (n + ahead < last) {
-        prefetch(t.values + s.coupling_values[at(n + ahead)], C * P);
-      }
-      const Index i = s.coupling_kept[at(n)];
-      const double* w = t.values + s.coupling_values[at(n)];
-      double* out = t.reduced + i * C;
-      if (block < s.kept[at(i)]) {
-        subtract_product<C, P, Stored::eliminated_first>(w, v, out);
-      } else {
-        subtract_product<C, P, Stored::kept_first>(w, v, out);
-      }
-    }
+    scatter<K>(s, t.values, e, v, t.reduced);
   }
 }
 
@@ -628,19 +745,218 @@ void forward_any(const ForwardTask& t) {
   const SchurStructure& s = t.structure;
   SmallScratch<double, 64> v(s.widest_eliminated);
   for (Index e = t.begin; e < t.end; ++e) {
-    const Index p = s.eliminated_size(e);
-    solve_pivot<0>(t.pivots + s.pivot_start[at(e)], t.rhs + s.eliminated_offset[at(e)], p,
+    solve_pivot<0>(t.pivots + s.pivot_start[at(e)], t.rhs + s.eliminated_offset[at(e)], s.eliminated_size(e),
                    t.forward + s.forward_offset[at(e)], v.data());
-    for (Index n = s.coupling_start[at(e)]; n < s.coupling_start[at(e) + 1]; ++n) {
-      const Index i = s.coupling_kept[at(n)];
-      const Index c = s.kept_size(i);
-      const double* w = t.values + s.coupling_values[at(n)];
-      double* out = t.reduced + s.reduced_offset[at(i)];
-      const bool transposed = s.transposed(e, i);
-      for (Index k = 0; k < p; ++k) {
-        for (Index r = 0; r < c; ++r) {
-          out[r] -= (transposed ? w[k + r * p] : w[r + k * c]) * v[k];
+    scatter_any(s, t.values, e, -1, v.data(), t.reduced);
+  }
+}
+
+// ---- Products --------------------------------------------------------------------------------------------
+
+template <class K>
+[[gnu::always_inline]] inline void multiply_fixed(const MultiplyTask& t) {
+  constexpr int P = K::P;
+  constexpr Index entries = P * (P + 1) / 2;
+  const SchurStructure& s = t.structure;
+  const Index last = s.coupling_start[at(t.end)];
+  for (Index e = t.begin; e < t.end; ++e) {
+    double total[P];
+    double y[P];
+    double v[P];
+    gather<K>(s, t.values, e, last, t.x, total);
+    solve_pivot<P>(t.pivots + e * entries, total, P, y, v);
+    scatter<K>(s, t.values, e, v, t.out);
+  }
+}
+
+void multiply_any(const MultiplyTask& t) {
+  const SchurStructure& s = t.structure;
+  SmallScratch<double, 64> total(s.widest_eliminated);
+  SmallScratch<double, 64> y(s.widest_eliminated);
+  SmallScratch<double, 64> v(s.widest_eliminated);
+  for (Index e = t.begin; e < t.end; ++e) {
+    gather_any(s, t.values, e, t.x, total.data());
+    solve_pivot<0>(t.pivots + s.pivot_start[at(e)], total.data(), s.eliminated_size(e), y.data(), v.data());
+    scatter_any(s, t.values, e, -1, v.data(), t.out);
+  }
+}
+
+template <class K>
+[[gnu::always_inline]] inline void pack_fixed(const double* z, Index couplings, float* single) {
+  for (Index n = 0; n < couplings; ++n, z += K::stride, single += K::C * K::P) {
+    for (int k = 0; k < K::P; ++k) {
+      for (int r = 0; r < K::head; ++r) {
+        single[k * K::C + r] = static_cast<float>(z[K::head_at(k) + r]);
+      }
+      for (int r = 0; r < K::tail; ++r) {
+        single[k * K::C + K::head + r] = static_cast<float>(z[K::tail_at(r, k)]);
+      }
+    }
+  }
+}
+
+/// The columns of one Z in single precision. Lanes beyond the rows hold what follows in memory.
+template <class K>
+[[gnu::always_inline]] inline void load_single(const float* z, typename K::Columns& head,
+                                               typename K::Tails& tail) {
+  using Single = typename SingleVector<K::lanes>::type;
+  using Vec = typename K::Vec;
+#pragma GCC unroll 8
+  for (int k = 0; k < K::P; ++k) {
+#pragma GCC unroll 8
+    for (int v = 0; v < K::vectors; ++v) {
+      head[k][v] =
+          __builtin_convertvector(*reinterpret_cast<const Single*>(z + k * K::C + v * K::lanes), Vec);
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      tail[k][r] = z[k * K::C + K::head + r];
+    }
+  }
+}
+
+template <class K>
+[[gnu::always_inline]] inline void multiply_single_fixed(const MultiplyTask& t) {
+  using Vec = typename K::Vec;
+  constexpr int P = K::P;
+  const SchurStructure& s = t.structure;
+  for (Index e = t.begin; e < t.end; ++e) {
+    const Index first = s.coupling_start[at(e)];
+    const Index last = s.coupling_start[at(e) + 1];
+    typename K::Columns head;
+    typename K::Tails tail;
+    typename K::Columns sum = {};
+    double total[P] = {};
+    for (Index n = first; n < last; ++n) {
+      load_single<K>(t.single + n * K::C * P, head, tail);
+      const double* x = t.x + Index{s.coupling_kept[at(n)]} * K::C;
+      alignas(64) double rows[K::height] = {};
+      const double* from = x;
+      if constexpr (K::head < K::height) {
+        std::copy_n(x, K::head, rows);
+        from = rows;
+      }
+#pragma GCC unroll 8
+      for (int k = 0; k < P; ++k) {
+#pragma GCC unroll 8
+        for (int v = 0; v < K::vectors; ++v) {
+          sum[k][v] += head[k][v] * *reinterpret_cast<const Vec*>(from + v * K::lanes);
         }
+        for (int r = 0; r < K::tail; ++r) {
+          total[k] += tail[k][r] * x[K::head + r];
+        }
+      }
+    }
+    add_lanes<K>(sum, total);
+    for (Index n = first; n < last; ++n) {
+      load_single<K>(t.single + n * K::C * P, head, tail);
+      double* out = t.out + Index{s.coupling_kept[at(n)]} * K::C;
+      Vec down[K::vectors] = {};
+      double rest[K::tails] = {};
+#pragma GCC unroll 8
+      for (int k = 0; k < P; ++k) {
+#pragma GCC unroll 8
+        for (int v = 0; v < K::vectors; ++v) {
+          down[v] += head[k][v] * total[k];
+        }
+        for (int r = 0; r < K::tail; ++r) {
+          rest[r] += tail[k][r] * total[k];
+        }
+      }
+      subtract_rows<K>(down, rest, out);
+    }
+  }
+}
+
+/// Rows of vector v of a column of C rows, zero beyond them.
+template <class K>
+[[gnu::always_inline]] inline typename K::Vec load_rows(const double* column, int v) {
+  using Vec = typename K::Vec;
+  if constexpr (K::head == K::height) {
+    return *reinterpret_cast<const Vec*>(column + v * K::lanes);
+  } else {
+    alignas(64) double rows[K::height] = {};
+    std::copy_n(column, K::head, rows);
+    return *reinterpret_cast<const Vec*>(rows + v * K::lanes);
+  }
+}
+
+/// Rows of blocks of S, whose blocks are C x C.
+template <class K>
+[[gnu::always_inline]] inline void multiply_rows_fixed(const RowsTask& t) {
+  using Vec = typename K::Vec;
+  constexpr int C = K::C;
+  for (Index i = t.begin; i < t.end; ++i) {
+    const double* xi = t.x + i * C;
+    alignas(64) double rows[K::height] = {};
+    std::copy_n(xi, K::head, rows);
+    Vec across[K::vectors];
+    Vec down[K::vectors] = {};
+    double rest[K::tails] = {};
+    for (int v = 0; v < K::vectors; ++v) {
+      across[v] = *reinterpret_cast<const Vec*>(rows + v * K::lanes);
+    }
+    for (Index k = t.row_start[i]; k < t.row_start[i + 1]; ++k) {
+      const Index j = t.column[k];
+      const double* block = t.values + t.block_start[k];
+      prefetch(block + 8 * C * C, C * C);
+      const double* xj = t.x + j * C;
+      double* out = t.out + j * C;
+      for (int c = 0; c < C; ++c) {
+        Vec column[K::vectors];
+        Vec product[K::vectors];
+        double dot = 0;
+        for (int v = 0; v < K::vectors; ++v) {
+          column[v] = load_rows<K>(block + c * C, v);
+          down[v] += column[v] * xj[c];
+          product[v] = column[v] * across[v];
+        }
+        for (int r = 0; r < K::tail; ++r) {
+          const double entry = block[c * C + K::head + r];
+          rest[r] += entry * xj[c];
+          dot += entry * xi[K::head + r];
+        }
+        if (i != j) {
+          alignas(64) double lane[K::height];
+          for (int v = 0; v < K::vectors; ++v) {
+            *reinterpret_cast<Vec*>(lane + v * K::lanes) = product[v];
+          }
+          for (int half = K::height / 2; half > 0; half /= 2) {
+            for (int l = 0; l < half; ++l) {
+              lane[l] += lane[l + half];
+            }
+          }
+          out[c] += dot + lane[0];
+        }
+      }
+    }
+    for (int v = 0; v < K::vectors; ++v) {
+      *reinterpret_cast<Vec*>(rows + v * K::lanes) = down[v];
+    }
+    for (int r = 0; r < K::head; ++r) {
+      t.out[i * C + r] += rows[r];
+    }
+    for (int r = 0; r < K::tail; ++r) {
+      t.out[i * C + K::head + r] += rest[r];
+    }
+  }
+}
+
+void multiply_rows_any(const RowsTask& t) {
+  const SchurStructure& s = t.structure;
+  for (Index i = t.begin; i < t.end; ++i) {
+    const Index c = s.kept_size(i);
+    const Index at_i = s.reduced_offset[at(i)];
+    for (Index k = t.row_start[i]; k < t.row_start[i + 1]; ++k) {
+      const Index j = t.column[k];
+      const Index at_j = s.reduced_offset[at(j)];
+      const double* block = t.values + t.block_start[k];
+      for (Index q = 0; q < s.kept_size(j); ++q) {
+        double dot = 0;
+        for (Index r = 0; r < c; ++r) {
+          t.out[at_i + r] += block[r + q * c] * t.x[at_j + q];
+          dot += block[r + q * c] * t.x[at_i + r];
+        }
+        t.out[at_j + q] += i == j ? 0.0 : dot;
       }
     }
   }
@@ -648,46 +964,81 @@ void forward_any(const ForwardTask& t) {
 
 // ---- The versions that exist -----------------------------------------------------------------------------
 
-#define KAPPA_SCHUR_KERNELS(C, P)                                                                          \
-  KAPPA_WIDEST_VECTORS Index eliminate_##C##_##P(const EliminateTask& t) {                                 \
-    return eliminate_fixed<C, P>(t);                                                                       \
-  }                                                                                                        \
-  KAPPA_WIDEST_VECTORS void reduce_##C##_##P(const ReduceTask& t) {                                        \
-    reduce_fixed<C, P>(t);                                                                                 \
-  }                                                                                                        \
-  KAPPA_WIDEST_VECTORS void substitute_##C##_##P(const SubstituteTask& t) {                                \
-    substitute_fixed<C, P>(t);                                                                             \
-  }                                                                                                        \
-  KAPPA_WIDEST_VECTORS void forward_##C##_##P(const ForwardTask& t) {                                      \
-    forward_fixed<C, P>(t);                                                                                \
-  }                                                                                                        \
-  constexpr SchurKernels kernels_##C##_##P = {ZBlock<C, P>::stride, eliminate_##C##_##P, reduce_##C##_##P, \
-                                              substitute_##C##_##P, forward_##C##_##P};
+template <class K>
+struct Version512 {
+  KAPPA_VECTORS_512 static Index eliminate(const EliminateTask& t) { return eliminate_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void reduce(const ReduceTask& t) { reduce_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void substitute(const SubstituteTask& t) { substitute_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void forward(const ForwardTask& t) { forward_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void multiply(const MultiplyTask& t) { multiply_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void pack_single(const double* z, Index couplings, float* single) {
+    pack_fixed<K>(z, couplings, single);
+  }
+  KAPPA_VECTORS_512 static void multiply_single(const MultiplyTask& t) { multiply_single_fixed<K>(t); }
+  KAPPA_VECTORS_512 static void multiply_rows(const RowsTask& t) { multiply_rows_fixed<K>(t); }
+};
 
-KAPPA_SCHUR_KERNELS(9, 3)
-KAPPA_SCHUR_KERNELS(6, 3)
-KAPPA_SCHUR_KERNELS(3, 3)
-KAPPA_SCHUR_KERNELS(6, 6)
-#undef KAPPA_SCHUR_KERNELS
+template <class K>
+struct Version256 {
+  KAPPA_VECTORS_256 static Index eliminate(const EliminateTask& t) { return eliminate_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void reduce(const ReduceTask& t) { reduce_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void substitute(const SubstituteTask& t) { substitute_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void forward(const ForwardTask& t) { forward_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void multiply(const MultiplyTask& t) { multiply_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void pack_single(const double* z, Index couplings, float* single) {
+    pack_fixed<K>(z, couplings, single);
+  }
+  KAPPA_VECTORS_256 static void multiply_single(const MultiplyTask& t) { multiply_single_fixed<K>(t); }
+  KAPPA_VECTORS_256 static void multiply_rows(const RowsTask& t) { multiply_rows_fixed<K>(t); }
+};
 
-constexpr SchurKernels kernels_any = {0, eliminate_any, reduce_any, substitute_any, forward_any};
+template <class K>
+struct Version128 {
+  static Index eliminate(const EliminateTask& t) { return eliminate_fixed<K>(t); }
+  static void reduce(const ReduceTask& t) { reduce_fixed<K>(t); }
+  static void substitute(const SubstituteTask& t) { substitute_fixed<K>(t); }
+  static void forward(const ForwardTask& t) { forward_fixed<K>(t); }
+  static void multiply(const MultiplyTask& t) { multiply_fixed<K>(t); }
+  static void pack_single(const double* z, Index couplings, float* single) {
+    pack_fixed<K>(z, couplings, single);
+  }
+  static void multiply_single(const MultiplyTask& t) { multiply_single_fixed<K>(t); }
+  static void multiply_rows(const RowsTask& t) { multiply_rows_fixed<K>(t); }
+};
+
+template <class V, int C, int P>
+constexpr SchurKernels table = {ZBlock<C, P>::stride, V::eliminate,       V::reduce,
+                                V::substitute,        V::forward,         V::multiply,
+                                V::pack_single,       V::multiply_single, V::multiply_rows};
+
+template <int C, int P>
+const SchurKernels& kernels_for(int width) {
+  return width == 512   ? table<Version512<Block<C, P, 8>>, C, P>
+         : width == 256 ? table<Version256<Block<C, P, 4>>, C, P>
+                        : table<Version128<Block<C, P, 2>>, C, P>;
+}
+
+constexpr SchurKernels kernels_any = {
+    0,       eliminate_any, reduce_any,       substitute_any, forward_any, multiply_any,
+    nullptr, nullptr,       multiply_rows_any};
 
 }  // namespace
 
 const SchurKernels& schur_kernels(Index kept, Index eliminated) {
-  if (eliminated == 3) {
-    switch (kept) {
-      case 9:
-        return kernels_9_3;
-      case 6:
-        return kernels_6_3;
-      case 3:
-        return kernels_3_3;
-      default:
-        return kernels_any;
-    }
+  static const int width = vector_width();
+  if (eliminated == 3 && kept == 9) {
+    return kernels_for<9, 3>(width);
   }
-  return kept == 6 && eliminated == 6 ? kernels_6_6 : kernels_any;
+  if (eliminated == 3 && kept == 6) {
+    return kernels_for<6, 3>(width);
+  }
+  if (eliminated == 3 && kept == 3) {
+    return kernels_for<3, 3>(width);
+  }
+  if (eliminated == 6 && kept == 6) {
+    return kernels_for<6, 6>(width);
+  }
+  return kernels_any;
 }
 
 }  // namespace kappa::detail

@@ -4,6 +4,8 @@
 //   reduce      T_ij -= sum_e Z_ie Z_je',  t_i -= sum_e Z_ie y_e          for a list of pairs (i, j)
 //   substitute  x_e = L_e^-T (y_e - L_e^-1 sum_i B_ie' x_i)
 //   forward     y_e = L_e^-1 b_e,  t_i -= sum_e B_ie L_e^-T y_e
+//   multiply    t_i -= sum_e B_ie V_e^-1 sum_j B_je' x_j, from B or from Z packed in single precision
+//   rows        t_i += S_ij x_j,  t_j += S_ij' x_i            for rows of blocks of S
 //
 // The sums of `reduce` stay in registers for all eliminated blocks that a pair shares, as long as the list is
 // sorted by pair; eight rows are one vector, a ninth row is kept apart. With kept blocks of 9 and eliminated
@@ -68,6 +70,7 @@ struct SubstituteTask {
   const double* forward;
   const double* reduced;  ///< x of the kept blocks, by variable of S
   double* x;              ///< by variable of B
+  double* residual;       ///< null, or by variable of S: sum_e B_ie x_e is added
 };
 
 struct ForwardTask {
@@ -80,6 +83,27 @@ struct ForwardTask {
   double* reduced;    ///< t, by variable of S
 };
 
+struct MultiplyTask {
+  const SchurStructure& structure;
+  const double* values;  ///< of B
+  const double* pivots;
+  const float* single;  ///< or all Z, C x P each, column-major
+  Index begin, end;     ///< eliminated blocks
+  const double* x;      ///< by variable of S
+  double* out;          ///< t, by variable of S
+};
+
+struct RowsTask {
+  const SchurStructure& structure;
+  const Index* row_start;  ///< the pattern of S: the upper triangle by rows
+  const std::int32_t* column;
+  const Index* block_start;  ///< where each block begins
+  const double* values;
+  Index begin, end;  ///< rows of blocks
+  const double* x;
+  double* out;
+};
+
 struct SchurKernels {
   Index z_stride;  ///< doubles of a Z block; 0: any sizes
   /// Returns -1, or the first eliminated block with a pivot that is not positive.
@@ -87,6 +111,11 @@ struct SchurKernels {
   void (*reduce)(const ReduceTask&);
   void (*substitute)(const SubstituteTask&);
   void (*forward)(const ForwardTask&);
+  void (*multiply)(const MultiplyTask&);
+  /// Z of some couplings from the buffer of `eliminate`, packed in single precision; null for any sizes.
+  void (*pack_single)(const double* z, Index couplings, float* single);
+  void (*multiply_single)(const MultiplyTask&);  ///< null for any sizes
+  void (*multiply_rows)(const RowsTask&);
 };
 
 /// Those for the sizes of all kept and all eliminated blocks, 0 where they differ.

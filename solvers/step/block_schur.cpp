@@ -115,6 +115,13 @@ class BlockSchur final : public StepSolver {
     return detail::all_finite(out);
   }
 
+  /// The dense Cholesky factorization of what is left, which is most of it.
+  double flops() const override {
+    const detail::SchurComplement& plan = schur_;
+    const auto n = static_cast<double>(plan.reduced_size());
+    return n * n * n / 3;
+  }
+
   void describe(std::string& out) const override {
     out.clear();
     if (blocks_ == nullptr) {

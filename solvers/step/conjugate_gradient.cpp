@@ -70,14 +70,19 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     }
     model.B.multiply(p_, q_);
     ++out.iterations;
-    double curvature = 0;
+    // Sums and updates each in a loop of its own, without a condition: of a loop that does both a compiler
+    // makes versions for arrays that overlap and others, and may fuse products in one only. The bits would
+    // depend on the addresses.
+    if (task.damping != 0) {
+      for (std::size_t i = 0; i < n; ++i) {
+        q_[i] += task.damping * w[i] * p_[i];
+      }
+    }
     double rounding = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      q_[i] += task.damping == 0 ? 0.0 : task.damping * w[i] * p_[i];
-      const double term = p_[i] * q_[i];
-      curvature += term;
-      rounding += std::abs(term);
+      rounding += std::abs(p_[i] * q_[i]);
     }
+    const double curvature = dot(p_, q_);
     if (!std::isfinite(curvature)) {
       return finish(CgResult::End::failed);
     }

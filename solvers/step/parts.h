@@ -15,5 +15,6 @@ StepPart bunch_kaufman_part();
 StepPart newton_cg_part();
 StepPart scaled_gradient_part();
 StepPart block_schur_part();
+StepPart block_cholesky_part();
 
 }  // namespace kappa

@@ -169,3 +169,39 @@ TEST_CASE("a solve that the workspace has seen the like of allocates nothing", "
 TEST_CASE("so does one on manifolds", "[allocation]") {
   check_second_solve(test::loop_in_space());
 }
+
+TEST_CASE("with bounds no recipe allocates after its first iteration either, where a face is held by then",
+          "[allocation]") {
+  // Brown and Dennis from a start on a face; another bound is met on the way. Osborne 2 has a fixed variable.
+  for (const char* which : {"brown-dennis", "osborne-2"}) {
+    const kappa::MghProblem& data = kappa::mgh_problem(which);
+    const kappa::MghBounds& bounds = kappa::mgh_bounds(data);
+    kappa::ResidualProblem problem = kappa::make_mgh(data, bounds, 1);
+    std::vector<double> start = problem.initial();
+    start[0] = bounds.lower[0];
+    kappa::Stopping stopping;
+    stopping.max_iterations = 30;
+    for (const Recipe& recipe : recipes()) {
+      if (recipe.method.batch.size > 0) {
+        continue;  // one term
+      }
+      INFO(which << " " << recipe.name);
+      kappa::Workspace workspace;
+      FromFirstIteration observer;
+      const kappa::Result& result =
+          kappa::minimize(problem, start, recipe.method, stopping, &observer, workspace);
+      const long counted = allocations;
+      counting = false;
+      CHECK(result.iterations >= 2);
+      CHECK(counted <= 1);  // the slot of a line search's first kept trial
+      const std::vector<double> first = result.x;
+      kappa::minimize(problem, start, recipe.method, stopping, nullptr, workspace);
+      allocations = 0;
+      counting = true;
+      kappa::minimize(problem, start, recipe.method, stopping, nullptr, workspace);
+      counting = false;
+      CHECK(allocations == 0);
+      CHECK(result.x == first);
+    }
+  }
+}

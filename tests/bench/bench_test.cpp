@@ -237,7 +237,7 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
   };
   for (const Wrong& wrong : std::vector<Wrong>{
            {"", "no suite is named"},
-           {"nits", "there is no suite 'nits'; valid names: nist, mgh, bal, pairs, all"},
+           {"nits", "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, pairs, all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
            {"nist --methods levenberg", "there is no optimizer 'levenberg'"},

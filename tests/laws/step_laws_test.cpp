@@ -19,6 +19,10 @@ using LongMatrix = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
 using LongVector = Eigen::Matrix<long double, Eigen::Dynamic, 1>;
 
 enum class Kind { definite, indefinite, singular };
+enum class Pattern { full, block_sparse };
+
+constexpr Offers matrix_offers = {.diagonal = true, .dense = true, .blocks = true};
+constexpr Offers root_offers = {.diagonal = true, .dense = true, .blocks = true, .root = true};
 
 Matrix random_matrix(RandomSequence& random, Index m, Index n) {
   Matrix out(m, n);
@@ -40,19 +44,53 @@ struct Instance {
   std::vector<double> gradient;
 };
 
-Instance make_model(RandomSequence& random, Index n, Kind kind, double scale = 1) {
-  const test::DenseOperator::Offers root = {.diagonal = true, .dense = true, .root = true};
+/// Two thirds of the couplings between blocks of three taken away, at random.
+void thin_out(RandomSequence& random, Matrix& symmetric) {
+  for (Index j = 0; j < symmetric.cols(); j += 3) {
+    for (Index i = 0; i < j; i += 3) {
+      if (random.uniform() < 0.67) {
+        const Index rows = std::min<Index>(3, symmetric.rows() - i);
+        const Index cols = std::min<Index>(3, symmetric.cols() - j);
+        symmetric.block(i, j, rows, cols).setZero();
+        symmetric.block(j, i, cols, rows).setZero();
+      }
+    }
+  }
+}
+
+/// Each row of A keeps two groups of three columns.
+void thin_out_rows(RandomSequence& random, Matrix& A) {
+  const Index groups = (A.cols() + 2) / 3;
+  for (Index i = 0; i < A.rows(); ++i) {
+    const Index own = i % groups;
+    const auto other = static_cast<Index>(random.uniform() * static_cast<double>(groups));
+    for (Index j = 0; j < A.cols(); ++j) {
+      A(i, j) *= j / 3 == own || j / 3 == other ? 1.0 : 0.0;
+    }
+  }
+}
+
+Instance make_model(RandomSequence& random, Index n, Kind kind, double scale = 1,
+                    Pattern pattern = Pattern::full) {
   if (kind == Kind::indefinite) {
     const Matrix a = random_matrix(random, n, n);
-    return {test::DenseOperator(n, values(scale * (a + a.transpose()))),
+    Matrix B = a + a.transpose();
+    if (pattern == Pattern::block_sparse) {
+      thin_out(random, B);
+    }
+    return {test::DenseOperator(n, values(scale * B), matrix_offers),
             values(scale * random_matrix(random, n, 1))};
   }
-  const Index m = kind == Kind::singular ? std::max<Index>(1, n / 2) : n + 3;
-  const Matrix A = random_matrix(random, m, n);
+  const Index rows = pattern == Pattern::full ? n + 3 : 2 * n + 3;
+  const Index m = kind == Kind::singular ? std::max<Index>(1, n / 2) : rows;
+  Matrix A = random_matrix(random, m, n);
+  if (pattern == Pattern::block_sparse) {
+    thin_out_rows(random, A);
+  }
   const Vector c = random_matrix(random, m, 1);
   // B and g carry one scale: A and c the root of it.
   const double root_scale = std::sqrt(scale);
-  return {test::DenseOperator::from_root(m, n, values(root_scale * A), values(root_scale * c), root),
+  return {test::DenseOperator::from_root(m, n, values(root_scale * A), values(root_scale * c), root_offers),
           values(scale * (A.transpose() * c))};
 }
 
@@ -69,12 +107,15 @@ struct Candidate {
   Options options;
   bool takes_indefinite;  ///< returns steps also where B is indefinite
   bool exact;             ///< solves its subproblem to rounding
+  Pattern pattern = Pattern::full;
 };
 
 std::vector<Candidate> candidates() {
   return {
       {damped_qr_part, {}, false, true},
       {damped_cholesky_part, {}, true, true},
+      {block_schur_part, {}, true, true, Pattern::block_sparse},
+      {block_cholesky_part, {}, true, true, Pattern::block_sparse},
       {damped_cg_part, {}, true, false},
       {damped_cg_part,
        {{"forcing_cap", 1e-13}, {"forcing_floor", 1e-13}, {"max_iterations", std::int64_t{500}}},
@@ -130,7 +171,7 @@ void for_each_case(const Candidate& candidate, Body body) {
     }
     RandomSequence random(100 + static_cast<std::uint64_t>(kind));
     for (Index n = 1; n <= 30; n += n < 6 ? 1 : 8) {
-      const Instance model = make_model(random, n, kind);
+      const Instance model = make_model(random, n, kind, 1, candidate.pattern);
       for (const MetricKind metric : {MetricKind::identity, MetricKind::marquardt}) {
         CAPTURE(static_cast<int>(kind), n, static_cast<int>(metric));
         body(kind, model, make_metric(metric, model.B));
@@ -305,7 +346,7 @@ TEST_CASE("law: what is not finite is reported as failed and leaves a zero step"
       matrix[5] = poison;
       std::vector<double> A(16, 1.0);
       A[6] = poison;
-      auto bad = test::DenseOperator(4, matrix);
+      auto bad = test::DenseOperator(4, matrix, matrix_offers);
       if (part.info.name == "damped-qr") {
         bad = test::DenseOperator::from_root(4, 4, A, {1, 1, 1, 1});
       }
@@ -370,8 +411,8 @@ TEST_CASE("law: steps do not depend on the units of the objective") {
         }
         RandomSequence random(6);
         RandomSequence same(6);
-        const Instance one = make_model(random, 6, kind);
-        const Instance scaled = make_model(same, 6, kind, scale);
+        const Instance one = make_model(random, 6, kind, 1, candidate.pattern);
+        const Instance scaled = make_model(same, 6, kind, scale, candidate.pattern);
         const Metric metric = make_metric(MetricKind::identity, one.B);
         for (const double control : {0.01, 1.0, 64.0}) {
           std::vector<double> a(6);
@@ -430,10 +471,11 @@ TEST_CASE("damped solvers agree with the damped system in long double") {
 TEST_CASE("an indefinite damped matrix is blamed on a variable") {
   Matrix B = Matrix::Identity(5, 5);
   B(3, 3) = -2;
-  const test::DenseOperator op(5, values(B));
+  const test::DenseOperator op(5, values(B), matrix_offers);
   const std::vector<double> g(5, 1.0);
   const Metric metric = make_metric(MetricKind::identity, op);
-  const auto solver = damped_cholesky_part().make({});
+  const auto make = GENERATE(damped_cholesky_part, block_schur_part, block_cholesky_part);
+  const auto solver = make().make({});
   REQUIRE(solver->prepare({op, g, metric}) == StepStatus::ok);
   std::vector<double> step(5);
   const StepReport refused = solver->solve(Damping{1.0}, step);

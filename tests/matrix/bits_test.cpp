@@ -100,6 +100,33 @@ TEST_CASE("a bundle adjustment has the same bits for 1, 2, 4 and 8 threads, all 
   }
 }
 
+TEST_CASE("a bundle adjustment with active bounds has the same bits for 1, 2, 4 and 8 threads", "[bits]") {
+  const BalProblem data = load_bal("generated/tourist?cameras=12&points=4000&seed=2");
+  ResidualProblem problem = make_bundle(data);
+  for (Index camera = 0; camera < data.cameras; ++camera) {
+    const double focal = data.parameters[static_cast<std::size_t>(9 * camera + 6)];
+    problem.set_bounds({camera}, std::vector<double>{-1, -1, -1, -50, -50, -50, 1.001 * focal, -0.1, -0.1},
+                       std::vector<double>{1, 1, 1, 50, 50, 50, 1.002 * focal, 0.0, 0.1});
+  }
+  Stopping stopping;
+  stopping.max_iterations = 6;
+  for (const Method& method : {levenberg_marquardt(), levenberg_marquardt({.curvature = {"hessian-free"}}),
+                               newton({.curvature = {"hessian-free", {{"model", "gauss-newton"}}}})}) {
+    INFO(method.optimizer << " " << method.curvature.name);
+    std::vector<double> reference;
+    for (const int threads : {1, 2, 4, 8}) {
+      with_threads(threads, [&] {
+        const Result r = minimize(problem, problem.initial(), method, stopping);
+        if (reference.empty()) {
+          reference = r.x;
+        }
+        CHECK(r.active_bounds.size() > 4);
+        CHECK(r.x == reference);
+      });
+    }
+  }
+}
+
 TEST_CASE("NIST and MGH have the same bits for 1, 2, 4 and 8 threads", "[bits]") {
   std::vector<std::vector<double>> reference;
   for (const int threads : {1, 2, 4, 8}) {

@@ -9,12 +9,14 @@
 namespace test {
 
 /// B as a dense column-major matrix. What it offers is chosen by `offered`; with a root, B must be A'A.
+/// Blocks are of 1, 2, 3, 1, 2, ... variables, and those off the diagonal that are zero are not stored.
 class DenseOperator final : public kappa::SymmetricOperator {
  public:
   DenseOperator(kappa::Index n, std::vector<double> matrix,
                 Offers offered = {.diagonal = true, .dense = true})
       : n_(n), matrix_(std::move(matrix)), offered_(offered) {
     kappa::expects(static_cast<kappa::Index>(matrix_.size()) == n * n, "DenseOperator: the matrix is n x n");
+    refresh();
   }
 
   /// B = A'A for A (rows x n, column-major); c may be empty.
@@ -77,6 +79,7 @@ class DenseOperator final : public kappa::SymmetricOperator {
     return offered_.dense;
   }
   const kappa::Root* root() const override { return offered_.root ? &root_ : nullptr; }
+  const kappa::BlockMatrix* blocks() const override { return offered_.blocks ? &blocks_ : nullptr; }
   Offers offers() const override { return offered_; }
 
   const std::vector<double>& matrix() const { return matrix_; }
@@ -87,6 +90,35 @@ class DenseOperator final : public kappa::SymmetricOperator {
   void refresh() {
     root_.A = {A_.data(), rows_, n_, rows_};
     root_.c = c_;
+    blocks_ = {};
+    if (offered_.blocks) {
+      split();
+    }
+  }
+  void split() {
+    kappa::BlockStructure& s = blocks_.structure;
+    s.offset = {0};
+    for (kappa::Index size = 1; s.offset.back() < n_; size = 1 + size % 3) {
+      s.offset.push_back(std::min(n_, s.offset.back() + size));
+    }
+    s.row_start = {0};
+    s.value_start = {0};
+    for (kappa::Index i = 0; i < s.blocks(); ++i) {
+      for (kappa::Index j = i; j < s.blocks(); ++j) {
+        std::vector<double> block;
+        for (kappa::Index c = s.offset[at(j)]; c < s.offset[at(j) + 1]; ++c) {
+          for (kappa::Index r = s.offset[at(i)]; r < s.offset[at(i) + 1]; ++r) {
+            block.push_back(matrix_[at(r + c * n_)]);
+          }
+        }
+        if (i == j || std::any_of(block.begin(), block.end(), [](double v) { return v != 0; })) {
+          s.column.push_back(static_cast<std::int32_t>(j));
+          blocks_.values.insert(blocks_.values.end(), block.begin(), block.end());
+          s.value_start.push_back(static_cast<kappa::Index>(blocks_.values.size()));
+        }
+      }
+      s.row_start.push_back(static_cast<kappa::Index>(s.column.size()));
+    }
   }
 
   kappa::Index n_ = 0;
@@ -94,6 +126,7 @@ class DenseOperator final : public kappa::SymmetricOperator {
   std::vector<double> matrix_, A_, c_;
   Offers offered_;
   kappa::Root root_;
+  kappa::BlockMatrix blocks_;
 };
 
 /// B = diag(entries), offering nothing but its diagonal: what a diagonal curvature looks like.

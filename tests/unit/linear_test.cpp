@@ -212,7 +212,7 @@ TEST_CASE("least squares work at the ends of the exponent range") {
 
 TEST_CASE("Cholesky solves, in its small and its blocked form") {
   RandomSequence random(7);
-  const Index n = GENERATE(1, 2, 3, 5, 8, 31, 96, 97, 150);
+  const Index n = GENERATE(1, 2, 3, 5, 8, 31, 96, 97, 104, 150, 192, 215, 333);
   const Matrix R = random_matrix(random, n, n);
   const Matrix A = R * R.transpose() + Matrix::Identity(n, n);
   kappa::detail::Cholesky cholesky;
@@ -226,7 +226,7 @@ TEST_CASE("Cholesky solves, in its small and its blocked form") {
 
 TEST_CASE("Cholesky names the pivot that fails") {
   RandomSequence random(8);
-  const Index n = GENERATE(4, 40, 130);
+  const Index n = GENERATE(4, 40, 130, 290);
   const Matrix R = random_matrix(random, n, n);
   Matrix A = R * R.transpose() + Matrix::Identity(n, n);
   const Index bad = n - 2;

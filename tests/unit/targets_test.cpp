@@ -6,7 +6,10 @@
 #include "problems/analytic/mgh.h"
 #include "problems/analytic/nist.h"
 #include "problems/io/bal.h"
+#include "problems/io/g2o.h"
+#include "problems/pose_graph/generated_pose_graph.h"
 #include "support/catch.h"
+#include "support/files.h"
 
 using namespace kappa;
 
@@ -37,7 +40,7 @@ bool contains(const std::string& text, const std::string& piece) {
 
 TEST_CASE("every scheme loads its own example, unless that is a file", "[targets]") {
   for (const TargetScheme& scheme : target_schemes()) {
-    if (scheme.name != "bal") {
+    if (scheme.name != "bal" && scheme.name != "g2o") {
       CHECK(load_target(scheme.example).scheme == scheme.name);
     }
   }
@@ -91,6 +94,34 @@ TEST_CASE("a generated bundle adjustment is a target and starts at the data's pa
   CHECK(target.write != nullptr);
   CHECK(!target.known_minimum);
   CHECK(contains(target.note, "4 cameras, 60 points"));
+}
+
+TEST_CASE("a generated pose graph is a target that can be written and drawn", "[targets]") {
+  const test::Folder folder;
+  const Target target = load_target("g2o:generated/sphere?poses=40");
+  const PoseGraph graph = load_pose_graph("generated/sphere?poses=40");
+  CHECK(target.x0.size() == 39 * 7);
+  CHECK(target.problem->tangent_dimension() == 39 * 6);
+  CHECK(contains(target.note, "40 poses in space"));
+  CHECK(contains(target.note, "1 pose held"));
+  std::vector<double> x = target.x0;
+  x[0] += 1.0;
+  target.write(x, folder / "out.g2o");
+  const PoseGraph written = read_g2o(folder / "out.g2o");
+  CHECK(written.pose[7] == graph.pose[7] + 1.0);
+  CHECK(written.measured == graph.measured);
+  const Drawing drawing = target.draw(x);
+  CHECK(drawing.pose_count() == 40);
+  CHECK(drawing.poses[7] == x[0]);
+  CHECK(static_cast<Index>(drawing.links.size()) == graph.edges());
+}
+
+TEST_CASE("a pose graph that nothing can be made of is refused with its name", "[targets]") {
+  const test::Folder folder;
+  const std::string path = folder.with("poses.g2o", "VERTEX_SE2 0 0 0 0\n");
+  CHECK(contains(message_of("g2o:" + path), "poses.g2o: pose graph: there are 1 poses but no edge"));
+  CHECK(contains(message_of("g2o:"), "names no file"));
+  CHECK(contains(message_of(path), "to read it as a pose graph write g2o:" + path));
 }
 
 TEST_CASE("errors of targets name what is valid, the closest first", "[targets]") {
