@@ -63,21 +63,31 @@ VectorRef tangent(const CurvedBlock& block, VectorRef v) {
   return v.subspan(at(block.tangent_offset), at(block.manifold->tangent_size()));
 }
 
-/// row[0 .. m) = row[0 .. n) P for `count` rows; n and m known at compile time unless 0.
+/// row[0 .. M) = row[0 .. N) P for `count` rows.
 template <int N, int M>
-void project_rows(double* rows, Index count, Index stride, const double* P, Index n, Index m) {
-  if constexpr (N != 0) {
-    n = N;
-    m = M;
-  }
-  constexpr std::size_t known = M != 0 ? static_cast<std::size_t>(M) : 16;
-  SmallScratch<double, known> sum(m);
+void project_rows(double* rows, Index count, Index stride, const double* P) {
   for (Index k = 0; k < count; ++k) {
     double* row = rows + k * stride;
-    for (Index j = 0; j < m; ++j) {
+    double sum[M];
+    for (int j = 0; j < M; ++j) {
       sum[j] = row[0] * P[j];
     }
-    for (Index i = 1; i < n; ++i) {
+    for (int i = 1; i < N; ++i) {
+      for (int j = 0; j < M; ++j) {
+        sum[j] += row[i] * P[i * M + j];
+      }
+    }
+    std::copy(sum, sum + M, row);
+  }
+}
+
+/// The same for any sizes.
+void project_rows(double* rows, Index count, Index stride, const double* P, Index n, Index m) {
+  SmallScratch<double, 32> sum(m);
+  for (Index k = 0; k < count; ++k) {
+    double* row = rows + k * stride;
+    std::fill(sum.data(), sum.data() + m, 0.0);
+    for (Index i = 0; i < n; ++i) {
       for (Index j = 0; j < m; ++j) {
         sum[j] += row[i] * P[i * m + j];
       }
@@ -90,18 +100,18 @@ void project_rows(double* rows, Index count, Index stride, const double* P, cons
   const Index n = manifold.ambient_size();
   const Index m = manifold.tangent_size();
   if (n == 4 && m == 3) {
-    return project_rows<4, 3>(rows, count, stride, P, n, m);
+    return project_rows<4, 3>(rows, count, stride, P);
   }
   if (n == 7 && m == 6) {
-    return project_rows<7, 6>(rows, count, stride, P, n, m);
+    return project_rows<7, 6>(rows, count, stride, P);
   }
   if (n == 3 && m == 3) {
-    return project_rows<3, 3>(rows, count, stride, P, n, m);
+    return project_rows<3, 3>(rows, count, stride, P);
   }
   if (n == 3 && m == 2) {
-    return project_rows<3, 2>(rows, count, stride, P, n, m);
+    return project_rows<3, 2>(rows, count, stride, P);
   }
-  project_rows<0, 0>(rows, count, stride, P, n, m);
+  project_rows(rows, count, stride, P, n, m);
 }
 
 void transpose(double* A, Index n) {
