@@ -25,6 +25,14 @@ void Problem::transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v,
   std::copy(v.begin(), v.end(), out.begin());
 }
 
+void Problem::tangent_scale(ConstVectorRef x, VectorRef out) const {
+  if (x.size() == out.size()) {
+    std::copy(x.begin(), x.end(), out.begin());
+  } else {
+    std::fill(out.begin(), out.end(), 0.0);
+  }
+}
+
 std::string Problem::variable_name(Index i) const {
   return "x[" + std::to_string(i) + "]";
 }

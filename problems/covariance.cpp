@@ -44,9 +44,9 @@ Eigen::MatrixXd loss_corrected_jacobian(const Linearization& linearization) {
 }  // namespace
 
 Covariance covariance(const ResidualProblem& problem, ConstVectorRef x, double variance) {
-  const Index n = problem.dimension();
+  const Index n = problem.tangent_dimension();
   const Index m = problem.residuals();
-  expects(static_cast<Index>(x.size()) == n, "covariance: x is not dimension() long");
+  expects(static_cast<Index>(x.size()) == problem.dimension(), "covariance: x is not dimension() long");
   if (n == 0 || m == 0) {
     throw Error("covariance: the problem has " + std::to_string(m) + " residuals and " + std::to_string(n) +
                 " variables; it needs some of each");

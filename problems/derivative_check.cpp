@@ -198,27 +198,41 @@ void compare_jacobians(const ResidualProblem& problem, ConstVectorRef x, Compari
   }
 }
 
-/// Directions in the tangent space along which gradient and Hessian are compared.
+/// Directions in the tangent space along which gradient and Hessian are compared: the entries, up to some
+/// hundreds, and random ones where those are more, or do not tell enough.
 struct Directions {
   Index n;
+  enum class Kind : unsigned char { enough, also_random } kind;
 
   bool entries() const { return n <= entry_by_entry; }
-  Index count() const { return entries() ? n : random_directions; }
+  bool entry(Index i) const { return entries() && i < n; }
+  Index count() const {
+    const Index random = entries() && kind == Kind::enough ? 0 : random_directions;
+    return (entries() ? n : 0) + random;
+  }
   void direction(Index i, VectorRef v) const {
     std::fill(v.begin(), v.end(), 0.0);
-    if (entries()) {
+    if (entry(i)) {
       v[at(i)] = 1;
       return;
     }
-    const CounterRandom random(1, static_cast<std::uint64_t>(i));
+    const CounterRandom random(1, static_cast<std::uint64_t>(entries() ? i - n : i));
     for (Index k = 0; k < n; ++k) {
       v[at(k)] = random.normal(static_cast<std::uint64_t>(k));
     }
   }
   std::string name(const Problem& problem, Index i) const {
-    return entries() ? problem.variable_name(i) : "random direction " + std::to_string(i);
+    return entry(i) ? problem.variable_name(i) : "random direction " + std::to_string(entries() ? i - n : i);
   }
 };
+
+double dot(ConstVectorRef a, ConstVectorRef b) {
+  double sum = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    sum += a[k] * b[k];
+  }
+  return sum;
+}
 
 }  // namespace
 
@@ -255,7 +269,7 @@ DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, doub
       (function != nullptr ? function->callbacks().hessian || function->callbacks().hessian_product
                            : residual_problem == nullptr || problem.notes({Model::exact}).empty());
   const Index n = problem.tangent_dimension();
-  const bool same_coordinates = n == problem.dimension();
+  const bool flat = residual_problem != nullptr ? residual_problem->flat() : n == problem.dimension();
   Evaluation at_x;
   at_x.reset(x, 0);
   Request request;
@@ -266,11 +280,11 @@ DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, doub
     throw Error("check_derivatives: the problem cannot be evaluated at this x: " + at_x.fault);
   }
 
-  const Directions directions{n};
+  const Directions directions{n, flat ? Directions::Kind::enough : Directions::Kind::also_random};
   std::vector<double> v(at(n));
   std::vector<double> step(at(n));
   std::vector<double> product(at(n));
-  std::vector<double> column(at(n));
+  std::vector<double> carried(at(n));
   Evaluation trial;
   std::vector<double> moved(x.size());
   const auto evaluate = [&](double t, Want want) {
@@ -290,21 +304,38 @@ DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, doub
   Differences differences;
   for (Index i = 0; i < directions.count(); ++i) {
     directions.direction(i, v);
-    const double centre = directions.entries() && same_coordinates ? x[at(i)] : 0.0;
+    const double centre = directions.entry(i) && flat ? x[at(i)] : 0.0;
     if (own_gradient) {
       const auto along = differences(1, centre, [&](double t, VectorRef out) {
         const bool inside = evaluate(t, Want::value);
         out[0] = trial.value;
         return inside;
       });
-      double given = 0;
-      for (std::size_t k = 0; k < v.size(); ++k) {
-        given += at_x.gradient[k] * v[k];
-      }
-      comparison.compare(given, along[0], [&] { return "gradient, " + directions.name(problem, i); });
+      comparison.compare(dot(at_x.gradient, v), along[0],
+                         [&] { return "gradient, " + directions.name(problem, i); });
     }
-    // On a manifold gradients at different points live in different spaces.
-    if (!own_hessian || !same_coordinates) {
+    if (!own_hessian) {
+      continue;
+    }
+    if (!flat) {
+      // Gradients at different points live in different spaces, but slopes can be compared.
+      const auto bend = differences(1, centre, [&](double t, VectorRef out) {
+        const bool inside = evaluate(t, Want::gradient);
+        if (inside) {
+          problem.transport(x, step, v, carried);
+          out[0] = dot(trial.gradient, carried);
+        }
+        return inside;
+      });
+      at_x.linearization->product(Model::exact, v, product);
+      const auto where = [&](const char* what) { return what + directions.name(problem, i); };
+      comparison.compare(dot(v, product), bend[0], [&] { return where("Hessian product, v'Hv, "); });
+      if (has_dense) {
+        for (Index k = 0; k < n; ++k) {
+          product[at(k)] = dot({dense.values.data() + k * n, at(n)}, v);
+        }
+        comparison.compare(dot(v, product), bend[0], [&] { return where("Hessian, v'Hv, "); });
+      }
       continue;
     }
     const auto along = differences(at(n), centre, [&](double t, VectorRef out) {

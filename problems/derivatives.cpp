@@ -42,7 +42,7 @@ void demand(EvalStatus status, const ResidualProblem& problem, ConstVectorRef x,
 }  // namespace
 
 Matrix jacobian(const ResidualProblem& problem, ConstVectorRef x) {
-  Matrix J(problem.residuals(), problem.dimension());
+  Matrix J(problem.residuals(), problem.tangent_dimension());
   demand(problem.evaluate_jacobian(x, J), problem, x, "jacobian");
   return J;
 }
@@ -78,13 +78,13 @@ std::vector<double> hessian_product(const Problem& problem, ConstVectorRef x, Co
 }
 
 Matrix weighted_hessian(const ResidualProblem& problem, ConstVectorRef x, ConstVectorRef weights) {
-  Matrix H(problem.dimension(), problem.dimension());
+  Matrix H(problem.tangent_dimension(), problem.tangent_dimension());
   demand(problem.evaluate_weighted_hessian(x, weights, H), problem, x, "weighted_hessian");
   return H;
 }
 
 std::vector<double> third_order_hessian(const ResidualProblem& problem, ConstVectorRef x) {
-  const Index n = problem.dimension();
+  const Index n = problem.tangent_dimension();
   const Index m = problem.residuals();
   std::vector<double> all(static_cast<std::size_t>(m * n * n));
   std::vector<double> weights(static_cast<std::size_t>(m), 0.0);

@@ -188,6 +188,7 @@ Target load_bundle(std::string_view text) {
     data->parameters.assign(x.begin(), x.end());
     write_bal(*data, path);
   };
+  out.draw = [data](ConstVectorRef x) { return draw(*data, x); };
   return out;
 }
 

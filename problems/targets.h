@@ -18,6 +18,7 @@
 
 #include "kappa/options.h"
 #include "kappa/problem.h"
+#include "problems/picture/drawing.h"
 
 namespace kappa {
 
@@ -32,6 +33,8 @@ struct Target {
   /// Writes a solution in the scheme's own file format, under a temporary name first; empty where the scheme
   /// has none.
   std::function<void(ConstVectorRef x, const std::string& path)> write;
+  /// What a picture shows at x (problems/picture/picture.h); empty where there is nothing to look at.
+  std::function<Drawing(ConstVectorRef x)> draw;
 
   /// What load_target takes to load it again.
   std::string address() const { return scheme + ":" + name; }

@@ -64,6 +64,7 @@ class Solve {
   void set_up_bounds();
   bool begin();
   void settle_step_solver();
+  double point_norm();
   bool model_current();
   bool stop_before_step();
   bool try_step();
@@ -283,6 +284,7 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.curvature->start();
   w_.step.assign(static_cast<std::size_t>(problem_.tangent_dimension()), 0.0);
   w_.kept_step.assign(w_.step.size(), 0.0);
+  w_.carried.assign(w_.step.size(), 0.0);
   w_.best_x.assign(n, 0.0);
 }
 
@@ -355,13 +357,21 @@ bool Solve::begin() {
   best_gradient_norm_ = gradient_norm_;
   StartInfo info;
   info.gradient_norm = w_.metric.dual_norm(w_.current.gradient);
-  info.point_norm =
-      w_.metric.norm(problem_.dimension() == problem_.tangent_dimension() ? ConstVectorRef(w_.current.x)
-                                                                          : ConstVectorRef(w_.step));
+  info.point_norm = point_norm();
   info.value = w_.current.value;
+  info.variables = problem_.tangent_dimension();
   control_ = w_.acceptance->start(info);
   observe(Progress::Event::start, nullptr);
   return true;
+}
+
+/// |x| in the metric, as a step's length is measured.
+double Solve::point_norm() {
+  if (problem_.dimension() == problem_.tangent_dimension()) {
+    return w_.metric.norm(w_.current.x);
+  }
+  problem_.tangent_scale(w_.current.x, w_.carried);
+  return w_.metric.norm(w_.carried);
 }
 
 /// The model at the current, refreshed point: metric, prepare.
@@ -457,8 +467,9 @@ bool Solve::try_step() {
     if (trial.evaluation == EvalStatus::ok) {
       trial.value = w_.trial.value;
       if (includes(w_.trial.have, Want::gradient)) {
+        problem_.transport(w_.current.x, w_.step, w_.step, w_.carried);
         for (std::size_t i = 0; i < w_.step.size(); ++i) {
-          trial.slope += w_.trial.gradient[i] * w_.step[i];
+          trial.slope += w_.trial.gradient[i] * w_.carried[i];
         }
       }
     }
@@ -533,9 +544,8 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
     return false;
   }
   observe(Progress::Event::accepted, &trial);
-  const bool same_space = problem_.dimension() == problem_.tangent_dimension();
-  if (!schedule() && trial.step.limit == StepReport::Limit::interior && same_space &&
-      trial.step.norm <= stopping_.step_tolerance * w_.metric.norm(w_.current.x)) {
+  if (!schedule() && trial.step.limit == StepReport::Limit::interior &&
+      trial.step.norm <= stopping_.step_tolerance * point_norm()) {
     return finish(Termination::step_tolerance);
   }
   return true;

@@ -34,6 +34,7 @@ struct Workspace::Impl {
   Evaluation current, trial, kept, curvature_point;
 
   std::vector<double> step, kept_step;
+  std::vector<double> carried;  ///< a tangent vector, for a moment
   std::vector<double> best_x;
   std::vector<Index> sample_terms, curvature_terms;
   std::string sentence;

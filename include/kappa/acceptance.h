@@ -30,6 +30,7 @@ struct StartInfo {
   double gradient_norm = 0;  ///< in the metric's dual norm
   double point_norm = 0;     ///< |x0| in the metric
   double value = 0;
+  Index variables = 0;  ///< tangent dimension
 };
 
 /// Laws: a rejection never returns the same control; radius and damping tighten; the verdict does not

@@ -1,4 +1,5 @@
-// Derivatives, checks and covariance of a problem at a point, without a solve.
+// Derivatives, checks and covariance of a problem at a point, without a solve. All are those of
+// step -> f(retract(x, step)) at 0, so on manifolds they have tangent entries; below n = tangent_dimension().
 #pragma once
 
 #include <string>
@@ -23,14 +24,14 @@ struct Matrix {
   operator ConstMatrixRef() const { return {values.data(), rows, cols, rows}; }
 };
 
-/// J(k, i) = d r_k / d x_i, residuals() x dimension(), without losses. Throws Error where the residuals
+/// J(k, i) = d r_k / d x_i, residuals() x n, without losses. Throws Error where the residuals
 /// cannot be evaluated at x, naming the block.
 Matrix jacobian(const ResidualProblem& problem, ConstVectorRef x);
-/// The exact Hessian of the objective, tangent_dimension() squared, losses included.
+/// The exact Hessian of the objective, n x n, losses included.
 Matrix hessian(const Problem& problem, ConstVectorRef x);
 /// Hessian times v, without forming the Hessian where the problem allows.
 std::vector<double> hessian_product(const Problem& problem, ConstVectorRef x, ConstVectorRef v);
-/// sum_k weights_k Hessian(r_k), dimension() squared, without losses.
+/// sum_k weights_k Hessian(r_k), n x n, without losses.
 Matrix weighted_hessian(const ResidualProblem& problem, ConstVectorRef x, ConstVectorRef weights);
 /// All Hessian(r_k): entry (k, i, j) at [(k * n + i) * n + j], residuals() x n x n.
 std::vector<double> third_order_hessian(const ResidualProblem& problem, ConstVectorRef x);
@@ -51,13 +52,15 @@ struct DerivativeCheck {
 };
 
 /// Compares the gradient and, for residual problems, every Jacobian entry with finite differences; and the
-/// Hessian with differences of the gradient. An entry fails where |given - difference| exceeds
-/// `tolerance` * max(1, |given|) and ten times the differences' own error estimate.
+/// Hessian with differences of the gradient; on manifolds v'Hv with those of the slope along v, for unit
+/// vectors and random ones. Jacobian entries are then those of the functors, before manifolds. An entry fails
+/// where |given - difference| exceeds `tolerance` * max(1, |given|) and ten times the differences' own error
+/// estimate.
 DerivativeCheck check_derivatives(const Problem& problem, ConstVectorRef x, double tolerance = 1e-6);
 
 /// sigma^2 (J'J)^-1 at x, by QR of the column-scaled Jacobian (losses included as in Gauss-Newton).
 struct Covariance {
-  Matrix matrix;                        ///< dimension() squared; the pseudo-inverse where rank-deficient
+  Matrix matrix;                        ///< n x n; the pseudo-inverse where rank-deficient
   std::vector<double> standard_errors;  ///< square roots of its diagonal
   Index rank = 0;
   double variance = 0;                    ///< sigma^2: 2 f / (residuals - rank), or as given

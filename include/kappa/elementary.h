@@ -26,6 +26,7 @@
 #include <limits>
 #include <numbers>
 #include <type_traits>
+#include <utility>
 
 namespace kappa {
 
@@ -111,6 +112,26 @@ struct BaseOf<X> {
   using type = X;
 };
 
+// The same, but Lanes or Fingerprint (lanes.h) where those are at the bottom.
+template <class X>
+struct ValueOf {
+  using type = typename ValueOf<typename ScalarOf<X>::type>::type;
+};
+template <class X>
+requires std::is_arithmetic_v<X>
+struct ValueOf<X> {
+  using type = X;
+};
+
+// What a functor's comparison of such numbers comes to; lanes.h follows the path that comparisons take.
+template <class V>
+struct Path {
+  template <class Outcome>
+  static constexpr Outcome taken(Outcome outcome) {
+    return outcome;
+  }
+};
+
 template <class S, class X>
 inline constexpr bool is_below =
     std::is_same_v<S, typename ScalarOf<X>::type> || is_below<S, typename ScalarOf<X>::type>;
@@ -131,9 +152,13 @@ using BaseScalar = typename detail::BaseOf<X>::type;
 template <class S, class X>
 concept ScalarFor = Differentiable<X> &&(std::is_arithmetic_v<S> || detail::is_below<S, X>);
 
-/// The floating-point value at the bottom of a (possibly nested) number.
+/// What value_of returns: the base scalar, or Lanes of it.
 template <class X>
-constexpr BaseScalar<X> value_of(const X& x) {
+using Value = typename detail::ValueOf<X>::type;
+
+/// The value at the bottom of a (possibly nested) number.
+template <class X>
+constexpr Value<X> value_of(const X& x) {
   if constexpr (Differentiable<X>) {
     return value_of(x.a);
   } else {
@@ -198,7 +223,7 @@ inline constexpr int order_of<X> = X::order;
 template <class X, class S>
 constexpr decltype(auto) as_scalar(const S& s) {
   if constexpr (std::is_arithmetic_v<S>) {
-    return static_cast<BaseScalar<X>>(s);
+    return static_cast<Value<X>>(s);
   } else {
     return static_cast<const S&>(s);
   }
@@ -308,19 +333,24 @@ struct Log1p {
   }
 };
 
+template <class T>
+std::pair<T, T> sine_and_cosine(const T& x) {
+  return {T(sin(x)), T(cos(x))};
+}
+
 struct Sin {
   template <int Order, class T>
   static auto at(const T& x) {
-    const T f = sin(x);
-    return unary<Order>(f, T(cos(x)), [&] { return T(-f); });
+    const auto [f, d] = sine_and_cosine(x);
+    return unary<Order>(f, d, [&f = f] { return T(-f); });
   }
 };
 
 struct Cos {
   template <int Order, class T>
   static auto at(const T& x) {
-    const T f = cos(x);
-    return unary<Order>(f, T(-sin(x)), [&] { return T(-f); });
+    const auto [minus, f] = sine_and_cosine(x);
+    return unary<Order>(f, T(-minus), [&f = f] { return T(-f); });
   }
 };
 
@@ -487,7 +517,10 @@ struct PowerBoth {
     const auto exponent = value_of(y);
     const T f = pow(x, y);
     const T logarithm = zero_base && exponent > 0 ? T(0) : T(log(x));
-    const T dx = zero_base && exponent == 0 ? T(0) : T(y * pow(x, y - 1));
+    // f / x saves a power, where f has not left the range of numbers.
+    const T dx = zero_base && exponent == 0            ? T(0)
+                 : zero_base || f == 0 || !isfinite(f) ? T(y * pow(x, y - 1))
+                                                       : T(y * (f / x));
     const T dy = f * logarithm;
     return binary<Order>(f, dx, dy, [&] {
       if (zero_base) {
@@ -531,6 +564,18 @@ concept Mixable = Mix<A, B>::valid;
 template <class A, class B>
 using Mixed = typename Mix<A, B>::type;
 
+/// A power of two that brings `largest` near 1; bounded, so that it and its inverse stay finite also for
+/// subnormal arguments.
+template <class Base>
+requires std::is_arithmetic_v<Base> Base power_of_two_scale(Base largest) {
+  int exponent = 0;
+  if (isfinite(largest)) {
+    std::frexp(largest, &exponent);
+  }
+  constexpr int bound = std::numeric_limits<Base>::max_exponent - 24;
+  return std::ldexp(Base(1), exponent < -bound ? bound : exponent > bound ? -bound : -exponent);
+}
+
 template <class X>
 constexpr X with_value(const X& x, const typename ScalarOf<X>::type& value) {
   X r(x);
@@ -543,27 +588,62 @@ constexpr X signed_like(const X& x, bool negative) {
   return signbit(value_of(x)) == negative ? x : X(-x);
 }
 
+// |x| without a branch, for numbers of several values.
+struct Absolute {
+  template <int Order, class T>
+  static auto at(const T& x) {
+    return unary<Order>(T(fabs(x)), T(copysign(T(1), x)), [] { return T(0); });
+  }
+};
+
+template <class X>
+constexpr X absolute(const X& x) {
+  if constexpr (std::is_arithmetic_v<Value<X>>) {
+    return signed_like(x, false);
+  } else {
+    return compose(x, Absolute::at<X::order>(x.a));
+  }
+}
+
 }  // namespace detail
 
 // ------------------------------------------------------------------------------------ comparisons
 
+namespace detail {
+
+// Plain numbers are compared in the wider of the two types; a reference to one is kept a reference (lanes.h).
+template <class X, class S>
+using Compared = std::common_type_t<Value<X>, Value<S>>;
+
+template <class Wide, class S>
+constexpr Wide comparable(const S& s) {
+  if constexpr (std::is_arithmetic_v<S>) {
+    return static_cast<Wide>(s);
+  } else {
+    return static_cast<Wide>(value_of(s));
+  }
+}
+
+}  // namespace detail
+
 template <Differentiable X>
 constexpr bool operator==(const X& x, const X& y) {
-  return x.a == y.a;
+  return detail::Path<Value<X>>::taken(value_of(x) == value_of(y));
 }
 template <Differentiable X, ScalarFor<X> S>
 constexpr bool operator==(const X& x, const S& s) {
-  using Wide = std::common_type_t<BaseScalar<X>, BaseScalar<S>>;
-  return static_cast<Wide>(value_of(x)) == static_cast<Wide>(value_of(s));
+  using Wide = detail::Compared<X, S>;
+  return detail::Path<Value<X>>::taken(detail::comparable<Wide>(x) == detail::comparable<Wide>(s));
 }
 template <Differentiable X>
 constexpr std::partial_ordering operator<=>(const X& x, const X& y) {
-  return value_of(x) <=> value_of(y);
+  return detail::Path<Value<X>>::taken(std::partial_ordering(value_of(x) <=> value_of(y)));
 }
 template <Differentiable X, ScalarFor<X> S>
 constexpr std::partial_ordering operator<=>(const X& x, const S& s) {
-  using Wide = std::common_type_t<BaseScalar<X>, BaseScalar<S>>;
-  return static_cast<Wide>(value_of(x)) <=> static_cast<Wide>(value_of(s));
+  using Wide = detail::Compared<X, S>;
+  return detail::Path<Value<X>>::taken(
+      std::partial_ordering(detail::comparable<Wide>(x) <=> detail::comparable<Wide>(s)));
 }
 
 // ------------------------------------------------- arithmetic that follows from the types' own
@@ -707,11 +787,11 @@ X erfc(const X& x) {
 
 template <Differentiable X>
 constexpr X abs(const X& x) {
-  return detail::signed_like(x, false);
+  return detail::absolute(x);
 }
 template <Differentiable X>
 constexpr X fabs(const X& x) {
-  return detail::signed_like(x, false);
+  return detail::absolute(x);
 }
 template <Differentiable X>
 X floor(const X& x) {
@@ -732,23 +812,23 @@ X trunc(const X& x) {
 
 template <Differentiable X>
 bool isfinite(const X& x) {
-  return isfinite(value_of(x));
+  return detail::Path<Value<X>>::taken(isfinite(value_of(x)));
 }
 template <Differentiable X>
 bool isnan(const X& x) {
-  return isnan(value_of(x));
+  return detail::Path<Value<X>>::taken(isnan(value_of(x)));
 }
 template <Differentiable X>
 bool isinf(const X& x) {
-  return isinf(value_of(x));
+  return detail::Path<Value<X>>::taken(isinf(value_of(x)));
 }
 template <Differentiable X>
 bool isnormal(const X& x) {
-  return isnormal(value_of(x));
+  return detail::Path<Value<X>>::taken(isnormal(value_of(x)));
 }
 template <Differentiable X>
 bool signbit(const X& x) {
-  return signbit(value_of(x));
+  return detail::Path<Value<X>>::taken(signbit(value_of(x)));
 }
 
 // ----------------------------------------------------------------- functions of two or three numbers
@@ -775,16 +855,9 @@ template <class A, class B, class C>
 requires(detail::Mixable<A, B> || detail::Mixable<B, C> ||
          detail::Mixable<A, C>) auto hypot(const A& x, const B& y, const C& z) {
   using X = std::remove_cvref_t<decltype(x + y + z)>;
-  using Base = BaseScalar<X>;
   const X u(x), v(y), w(z);
-  const Base largest = fmax(fabs(value_of(u)), fmax(fabs(value_of(v)), fabs(value_of(w))));
-  int exponent = 0;
-  if (isfinite(largest)) {
-    std::frexp(largest, &exponent);
-  }
-  // Bounded, so that the scale and its inverse stay finite also for subnormal arguments.
-  constexpr int bound = std::numeric_limits<Base>::max_exponent - 24;
-  const Base scale = std::ldexp(Base(1), exponent < -bound ? bound : exponent > bound ? -bound : -exponent);
+  using detail::power_of_two_scale;
+  const auto scale = power_of_two_scale(fmax(fabs(value_of(u)), fmax(fabs(value_of(v)), fabs(value_of(w)))));
   const auto square = [&](const X& t) {
     const X scaled = t * scale;
     return X(scaled * scaled);
@@ -793,16 +866,16 @@ requires(detail::Mixable<A, B> || detail::Mixable<B, C> ||
 }
 
 /// x^s for a plain exponent: exact at x = 0 and, if s is an integer, for x < 0.
-template <Differentiable X, class S>
-requires std::is_arithmetic_v<S> X pow(const X& x, const S& s) {
-  return compose(x, detail::Power::at<X::order>(x.a, static_cast<BaseScalar<X>>(s)));
+template <Differentiable X, ScalarFor<X> S>
+requires(!Differentiable<S>) X pow(const X& x, const S& s) {
+  return compose(x, detail::Power::at<X::order>(x.a, static_cast<Value<X>>(s)));
 }
 
 /// s^x for a plain base. Its derivative at s < 0 is NaN, for the function lives on integers only,
 /// unless x is constant.
-template <Differentiable X, class S>
-requires std::is_arithmetic_v<S> X pow(const S& s, const X& x) {
-  const auto base = static_cast<BaseScalar<X>>(s);
+template <Differentiable X, ScalarFor<X> S>
+requires(!Differentiable<S>) X pow(const S& s, const X& x) {
+  const auto base = static_cast<Value<X>>(s);
   if (is_constant(x)) {
     return X(pow(base, x.a));
   }
@@ -811,8 +884,8 @@ requires std::is_arithmetic_v<S> X pow(const S& s, const X& x) {
 
 /// x^y. An exponent that is constant is treated as a plain number.
 template <class A, class B>
-requires(detail::Mixable<A, B> && !std::is_arithmetic_v<A> &&
-         !std::is_arithmetic_v<B>) detail::Mixed<A, B> pow(const A& x, const B& y) {
+requires(detail::Mixable<A, B>&& Differentiable<A>&& Differentiable<B>) detail::Mixed<A, B> pow(const A& x,
+                                                                                                const B& y) {
   using X = detail::Mixed<A, B>;
   const X& u = x;
   const X& v = y;

@@ -106,10 +106,29 @@ struct alignas(detail::partials_alignment<T, N>) Partials {
   friend constexpr Partials operator*(const T& factor, const Partials& x) { return x * factor; }
 };
 
-/// A value `a` and its partials `v`. T is float, double, long double, or another such number.
+template <class T>
+struct Partials<T, 0> {
+  constexpr T& operator[](int) { return *begin(); }
+  constexpr const T& operator[](int) const { return *begin(); }
+  static constexpr int size() { return 0; }
+  constexpr T* begin() { return nullptr; }
+  constexpr T* end() { return nullptr; }
+  constexpr const T* begin() const { return nullptr; }
+  constexpr const T* end() const { return nullptr; }
+  constexpr void clear() {}
+  constexpr Partials& operator+=(const Partials&) { return *this; }
+  constexpr Partials& operator-=(const Partials&) { return *this; }
+  template <class S>
+  constexpr Partials& operator*=(const S&) {
+    return *this;
+  }
+};
+
+/// A value `a` and its partials `v`; a Jet of no partials is a plain number. T is float, double, long double,
+/// or another such number.
 template <class T, int N>
 struct Jet {
-  static_assert(N > 0);
+  static_assert(N >= 0);
   using Scalar = T;
   static constexpr int order = 1;
   static constexpr int size = N;

@@ -5,6 +5,7 @@
 #include "kappa/derivatives.h"
 #include "kappa/differentiate.h"
 #include "kappa/function.h"
+#include "kappa/manifold.h"
 #include "kappa/method.h"
 #include "kappa/minimize.h"
 #include "kappa/problem.h"

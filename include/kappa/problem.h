@@ -125,8 +125,13 @@ class Problem {
   virtual void retract(ConstVectorRef x, ConstVectorRef step, VectorRef out) const;
   /// step with retract(x, step) = y.
   virtual void local(ConstVectorRef x, ConstVectorRef y, VectorRef step) const;
-  /// The tangent vector v at x carried to retract(x, step).
+  /// The tangent vector v at x carried to y = retract(x, step), so that g(y)'transport(d) is the slope along
+  /// d.
   virtual void transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v, VectorRef out) const;
+
+  /// How large x is, in tangent entries: what the length of a step is compared with. On R^n it is x;
+  /// otherwise 0, which says nothing, unless overridden.
+  virtual void tangent_scale(ConstVectorRef x, VectorRef out) const;
 
   /// What to call variable i in messages: "x[3]", or "camera 2, entry 5".
   virtual std::string variable_name(Index i) const;

@@ -18,6 +18,13 @@
 #include "kappa/base.h"
 #include "kappa/hyper_jet.h"
 #include "kappa/jet.h"
+#include "kappa/lane_groups.h"
+
+// Arrays of Lanes start without a value; GCC 12 takes the loops that fill them for ones that may not run.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 namespace kappa {
 
@@ -67,6 +74,9 @@ TypeKey type_key() {
 /// Up to this many columns a functor is differentiated in one pass; beyond, in chunks.
 inline constexpr int one_pass_columns = 24;
 inline constexpr int chunk_columns = 8;
+/// Up to this many columns Hessians are evaluated in lanes; beyond, the numbers of a few would not fit a
+/// cache.
+inline constexpr int lane_hessian_columns = 16;
 
 template <int... N>
 struct Slots {
@@ -110,6 +120,9 @@ struct Slots {
 }  // namespace detail
 
 /// A functor differentiated by kappa's jets; R residuals, parameter blocks of sizes N...
+///
+/// Everything here is written for numbers S: doubles, or Lanes for several blocks at once. A point has
+/// `columns` entries, J is R x columns, a packed triangle has columns (columns + 1) / 2 entries.
 template <class F, int R, int... N>
 struct AutoDiff {
   using Functor = F;
@@ -118,30 +131,30 @@ struct AutoDiff {
   static constexpr SecondOrder second_order = SecondOrder::exact;
   static constexpr int columns = Slots::columns;
   static constexpr int triangle = columns * (columns + 1) / 2;
+  static constexpr bool one_pass = columns <= detail::one_pass_columns;
+  static constexpr int width = one_pass ? columns : detail::chunk_columns;
+  static constexpr bool in_lanes = detail::evaluates_in_lanes<F, columns>;
 
   F functor;
 
-  static bool values(const F& f, const double* const* blocks, double* r) { return Slots::call(f, blocks, r); }
+  /// Jets at a point; in the first order their partials are those of columns begin .. begin + width.
+  template <class S>
+  using Inputs = std::array<Jet<S, width>, static_cast<std::size_t>(columns)>;
 
-  static constexpr bool one_pass = columns <= detail::one_pass_columns;
-  static constexpr int width = one_pass ? columns : detail::chunk_columns;
-  using Inputs = std::array<Jet<double, width>, static_cast<std::size_t>(columns)>;
-
-  /// Jets at the parameters whose partials are those of columns begin .. begin + width.
-  static void load(const double* const* blocks, int begin, Inputs& x) {
-    std::array<double, static_cast<std::size_t>(columns)> point;
-    Slots::gather(blocks, point.data());
+  template <class S>
+  static void load(const S* point, int begin, Inputs<S>& x) {
     for (int i = 0; i < columns; ++i) {
       auto& xi = x[static_cast<std::size_t>(i)];
-      xi = Jet<double, width>(point[static_cast<std::size_t>(i)]);
+      xi = Jet<S, width>(point[i]);
       if (i >= begin && i < begin + width) {
-        xi.v[i - begin] = 1.0;
+        xi.v[i - begin] = S(1);
       }
     }
   }
 
-  static bool jacobian(const F& f, const Inputs& x, int begin, double* r, double* J) {
-    std::array<Jet<double, width>, static_cast<std::size_t>(R)> out;
+  template <class S>
+  static bool jacobian_pass(const F& f, const Inputs<S>& x, int begin, S* r, S* J) {
+    std::array<Jet<S, width>, static_cast<std::size_t>(R)> out;
     if (!Slots::call(f, x.data(), out.data())) {
       return false;
     }
@@ -155,93 +168,61 @@ struct AutoDiff {
     return true;
   }
 
-  static bool jacobian(const F& f, const double* const* blocks, double* r, double* J) {
-    Inputs x;
+  template <class S>
+  static bool jacobian_at(const F& f, const S* point, S* r, S* J) {
+    Inputs<S> x;
     for (int begin = 0; begin < columns; begin += width) {
-      load(blocks, begin, x);
-      if (!jacobian(f, x, begin, r, J)) {
+      load(point, begin, x);
+      if (!jacobian_pass(f, x, begin, r, J)) {
         return false;
       }
     }
     return true;
   }
 
-  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J,
-                      double* S) {
-    std::array<double, static_cast<std::size_t>(columns)> point;
-    Slots::gather(blocks, point.data());
+  /// H = sum_k w_k Hessian(r_k), packed; without weights w = r.
+  template <class S>
+  static bool hessian_at(const F& f, const S* point, const S* weights, S* r, S* J, S* H) {
     if constexpr (columns <= detail::one_pass_columns) {
-      using H = HyperJet<double, columns>;
-      std::array<H, static_cast<std::size_t>(columns)> x;
-      std::array<H, static_cast<std::size_t>(R)> out;
+      using Number = HyperJet<S, columns>;
+      std::array<Number, static_cast<std::size_t>(columns)> x;
+      std::array<Number, static_cast<std::size_t>(R)> out;
       for (int i = 0; i < columns; ++i) {
-        x[static_cast<std::size_t>(i)] = H(point[static_cast<std::size_t>(i)], i);
+        x[static_cast<std::size_t>(i)] = Number(point[i], i);
       }
       if (!Slots::call(f, x.data(), out.data())) {
         return false;
       }
       for (int i = 0; i < triangle; ++i) {
-        S[i] = 0;
+        H[i] = S(0);
       }
       for (int k = 0; k < R; ++k) {
-        const H& rk = out[static_cast<std::size_t>(k)];
+        const Number& rk = out[static_cast<std::size_t>(k)];
         r[k] = rk.a;
-        const double w = weights != nullptr ? weights[k] : rk.a;
+        const S w = weights != nullptr ? weights[k] : rk.a;
         for (int i = 0; i < columns; ++i) {
           J[k * columns + i] = rk.v[i];
         }
         for (int i = 0; i < triangle; ++i) {
-          S[i] += w * rk.h[i];
+          H[i] += w * rk.h[i];
         }
       }
       return true;
     } else {
-      // One column of every Hessian a pass: jets along chunks inside a dual number along the column.
-      using Inner = Jet<double, detail::chunk_columns>;
-      using Outer = Jet<Inner, 1>;
-      if (!jacobian(f, blocks, r, J)) {
-        return false;
-      }
-      for (int i = 0; i < triangle; ++i) {
-        S[i] = 0;
-      }
-      std::array<Outer, static_cast<std::size_t>(columns)> x;
-      std::array<Outer, static_cast<std::size_t>(R)> out;
-      for (int row = 0; row < columns; ++row) {
-        for (int begin = 0; begin <= row; begin += detail::chunk_columns) {
-          for (int i = 0; i < columns; ++i) {
-            Outer xi = Outer(Inner(point[static_cast<std::size_t>(i)]));
-            if (i >= begin && i < begin + detail::chunk_columns) {
-              xi.a.v[i - begin] = 1.0;
-            }
-            xi.v[0] = Inner(i == row ? 1.0 : 0.0);
-            x[static_cast<std::size_t>(i)] = xi;
-          }
-          if (!Slots::call(f, x.data(), out.data())) {
-            return false;
-          }
-          for (int k = 0; k < R; ++k) {
-            const double w = weights != nullptr ? weights[k] : r[k];
-            for (int j = begin; j <= row && j < begin + detail::chunk_columns; ++j) {
-              S[row * (row + 1) / 2 + j] += w * out[static_cast<std::size_t>(k)].v[0].v[j - begin];
-            }
-          }
-        }
-      }
-      return true;
+      return jacobian_at(f, point, r, J) && hessian_by_columns(f, point, weights != nullptr ? weights : r, H);
     }
   }
 
-  static bool second_directional(const F& f, const double* const* blocks, const double* v, double* r_vv) {
-    using Dual = Jet<Jet<double, 1>, 1>;
-    std::array<double, static_cast<std::size_t>(columns)> point;
-    Slots::gather(blocks, point.data());
+  /// r_vv along v, of `columns` entries.
+  template <class S>
+  static bool second_directional_at(const F& f, const S* point, const S* v, S* r_vv) {
+    using Dual = Jet<Jet<S, 1>, 1>;
     std::array<Dual, static_cast<std::size_t>(columns)> x;
     std::array<Dual, static_cast<std::size_t>(R)> out;
     for (int i = 0; i < columns; ++i) {
-      Dual xi = Dual(Jet<double, 1>(point[static_cast<std::size_t>(i)]));
+      Dual xi = Dual(Jet<S, 1>(point[i]));
       xi.a.v[0] = v[i];
-      xi.v[0] = Jet<double, 1>(v[i]);
+      xi.v[0] = Jet<S, 1>(v[i]);
       x[static_cast<std::size_t>(i)] = xi;
     }
     if (!Slots::call(f, x.data(), out.data())) {
@@ -249,6 +230,57 @@ struct AutoDiff {
     }
     for (int k = 0; k < R; ++k) {
       r_vv[k] = out[static_cast<std::size_t>(k)].v[0].v[0];
+    }
+    return true;
+  }
+
+  // For one block, whose parameters are in several places.
+  static bool values(const F& f, const double* const* blocks, double* r) { return Slots::call(f, blocks, r); }
+  static bool jacobian(const F& f, const double* const* blocks, double* r, double* J) {
+    return jacobian_at(f, Point(blocks).data(), r, J);
+  }
+  static bool hessian(const F& f, const double* const* blocks, const double* weights, double* r, double* J,
+                      double* H) {
+    return hessian_at(f, Point(blocks).data(), weights, r, J, H);
+  }
+  static bool second_directional(const F& f, const double* const* blocks, const double* v, double* r_vv) {
+    return second_directional_at(f, Point(blocks).data(), v, r_vv);
+  }
+
+ private:
+  struct Point : std::array<double, static_cast<std::size_t>(columns)> {
+    explicit Point(const double* const* blocks) { Slots::gather(blocks, this->data()); }
+  };
+
+  /// One column of every Hessian a pass: jets along chunks inside a dual number along the column.
+  template <class S>
+  static bool hessian_by_columns(const F& f, const S* point, const S* weights, S* H) {
+    using Inner = Jet<S, detail::chunk_columns>;
+    using Outer = Jet<Inner, 1>;
+    for (int i = 0; i < triangle; ++i) {
+      H[i] = S(0);
+    }
+    std::array<Outer, static_cast<std::size_t>(columns)> x;
+    std::array<Outer, static_cast<std::size_t>(R)> out;
+    for (int row = 0; row < columns; ++row) {
+      for (int begin = 0; begin <= row; begin += detail::chunk_columns) {
+        for (int i = 0; i < columns; ++i) {
+          Outer xi = Outer(Inner(point[i]));
+          if (i >= begin && i < begin + detail::chunk_columns) {
+            xi.a.v[i - begin] = S(1);
+          }
+          xi.v[0] = Inner(S(i == row ? 1.0 : 0.0));
+          x[static_cast<std::size_t>(i)] = xi;
+        }
+        if (!Slots::call(f, x.data(), out.data())) {
+          return false;
+        }
+        for (int k = 0; k < R; ++k) {
+          for (int j = begin; j <= row && j < begin + detail::chunk_columns; ++j) {
+            H[row * (row + 1) / 2 + j] += weights[k] * out[static_cast<std::size_t>(k)].v[0].v[j - begin];
+          }
+        }
+      }
     }
     return true;
   }
@@ -264,6 +296,7 @@ struct Analytic {
   using Slots = detail::Slots<N...>;
   static constexpr int residuals = R;
   static constexpr SecondOrder second_order = SecondOrder::differences;
+  static constexpr bool in_lanes = false;
   static constexpr int columns = Slots::columns;
   static constexpr int triangle = columns * (columns + 1) / 2;
 
@@ -396,7 +429,10 @@ Analytic<F, R, N...> analytic(F functor) {
 template <class Term>
 class TypedFamily final : public ResidualFamily {
  public:
-  void append(Term term) { functors_.push_back(std::move(term.functor)); }
+  void append(Term term) {
+    functors_.push_back(std::move(term.functor));
+    groups_.append(functors_.size());
+  }
 
   int residuals() const override { return Term::residuals; }
   std::span<const int> sizes() const override { return Term::Slots::sizes; }
@@ -404,51 +440,146 @@ class TypedFamily final : public ResidualFamily {
   SecondOrder second_order_kind() const override { return Term::second_order; }
 
   Index values(const BlockRange& range, double* r) const override {
-    return each(range, [&](const auto& f, const double* const* x, Index b) {
-      return Term::values(f, x, r + b * Term::residuals);
-    });
+    return each(
+        range,
+        [&](const auto& group, Index b, const auto& evaluate) {
+          using Number = Jet<detail::LaneScalar, 0>;
+          std::array<Number, columns_> x;
+          std::array<Number, R> out;
+          std::array<detail::LaneScalar, columns_> point;
+          std::array<detail::LaneScalar, R> value;
+          group.load(point.data());
+          std::copy(point.begin(), point.end(), x.begin());
+          return evaluate([&] { return Term::Slots::call(group.functor(), x.data(), out.data()); },
+                          [&] {
+                            for (std::size_t k = 0; k < R; ++k) {
+                              value[k] = out[k].a;
+                            }
+                            group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
+                          });
+        },
+        [&](const auto& f, const double* const* x, Index b) {
+          return Term::values(f, x, r + b * Term::residuals);
+        });
   }
   Index jacobians(const BlockRange& range, double* r, double* J) const override {
-    if constexpr (requires { requires Term::one_pass; }) {
-      if (range.shared()) {  // the inputs are set up once for all blocks
-        typename Term::Inputs x;
-        Term::load(range.parameters, 0, x);
-        return each(range, [&](const auto& f, const double* const*, Index b) {
-          return Term::jacobian(f, x, 0, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
+    return each(
+        range,
+        [&](const auto& group, Index b, const auto& evaluate) {
+          std::array<detail::LaneScalar, columns_> point;
+          std::array<detail::LaneScalar, R> value;
+          std::array<detail::LaneScalar, R * columns_> jacobian;
+          group.load(point.data());
+          return evaluate(
+              [&] { return Term::jacobian_at(group.functor(), point.data(), value.data(), jacobian.data()); },
+              [&] {
+                group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
+                group.scatter(jacobian.data(), Term::residuals * Term::columns,
+                              J + b * Term::residuals * Term::columns);
+              });
+        },
+        [&](const auto& f, const double* const* x, Index b) {
+          return Term::jacobian(f, x, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
         });
-      }
-    }
-    return each(range, [&](const auto& f, const double* const* x, Index b) {
-      return Term::jacobian(f, x, r + b * Term::residuals, J + b * Term::residuals * Term::columns);
-    });
   }
   Index hessians(const BlockRange& range, const double* weights, double* r, double* J,
                  double* S) const override {
-    return each(range, [&](const auto& f, const double* const* x, Index b) {
-      return Term::hessian(f, x, weights != nullptr ? weights + b * Term::residuals : nullptr,
-                           r + b * Term::residuals, J + b * Term::residuals * Term::columns,
-                           S + b * Term::triangle);
-    });
+    return each < Term::in_lanes &&
+           Term::columns <= detail::lane_hessian_columns >
+               (
+                   range,
+                   [&](const auto& group, Index b, const auto& evaluate) {
+                     std::array<detail::LaneScalar, columns_> point;
+                     std::array<detail::LaneScalar, R> weight;
+                     std::array<detail::LaneScalar, R> value;
+                     std::array<detail::LaneScalar, R * columns_> jacobian;
+                     std::array<detail::LaneScalar, static_cast<std::size_t>(Term::triangle)> second;
+                     group.load(point.data());
+                     if (weights != nullptr) {
+                       group.gather(weights + b * Term::residuals, Term::residuals, weight.data());
+                     }
+                     return evaluate(
+                         [&] {
+                           return Term::hessian_at(group.functor(), point.data(),
+                                                   weights != nullptr ? weight.data() : nullptr, value.data(),
+                                                   jacobian.data(), second.data());
+                         },
+                         [&] {
+                           group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
+                           group.scatter(jacobian.data(), Term::residuals * Term::columns,
+                                         J + b * Term::residuals * Term::columns);
+                           group.scatter(second.data(), Term::triangle, S + b * Term::triangle);
+                         });
+                   },
+                   [&](const auto& f, const double* const* x, Index b) {
+                     return Term::hessian(f, x, weights != nullptr ? weights + b * Term::residuals : nullptr,
+                                          r + b * Term::residuals, J + b * Term::residuals * Term::columns,
+                                          S + b * Term::triangle);
+                   });
   }
   Index second_directional(const BlockRange& range, const double* v, double* r_vv) const override {
-    return each(range, [&](const auto& f, const double* const* x, Index b) {
-      return Term::second_directional(f, x, v + b * Term::columns, r_vv + b * Term::residuals);
-    });
+    return each(
+        range,
+        [&](const auto& group, Index b, const auto& evaluate) {
+          std::array<detail::LaneScalar, columns_> point;
+          std::array<detail::LaneScalar, columns_> direction;
+          std::array<detail::LaneScalar, R> value;
+          group.load(point.data());
+          group.gather(v + b * Term::columns, Term::columns, direction.data());
+          return evaluate(
+              [&] {
+                return Term::second_directional_at(group.functor(), point.data(), direction.data(),
+                                                   value.data());
+              },
+              [&] { group.scatter(value.data(), Term::residuals, r_vv + b * Term::residuals); });
+        },
+        [&](const auto& f, const double* const* x, Index b) {
+          return Term::second_directional(f, x, v + b * Term::columns, r_vv + b * Term::residuals);
+        });
   }
 
  private:
-  template <class Visit>
-  Index each(const BlockRange& range, Visit visit) const {
-    for (Index b = 0; b < range.count; ++b) {
-      if (!visit(functors_[static_cast<std::size_t>(range.first + b)],
-                 range.parameters + (range.shared() ? 0 : b * Term::Slots::count), b)) {
+  static constexpr auto R = static_cast<std::size_t>(Term::residuals);
+  static constexpr auto columns_ = static_cast<std::size_t>(Term::columns);
+
+  /// together(group, b, evaluate) for the groups within the range that can be evaluated in lanes, alone(f, x,
+  /// b) for the other blocks; b counts from the range's first block.
+  template <bool in_lanes = Term::in_lanes, class TogetherVisit, class AloneVisit>
+  Index each(const BlockRange& range, const TogetherVisit& together, const AloneVisit& alone) const {
+    for (Index b = 0; b < range.count;) {
+      const auto* functor = functors_.data() + range.first + b;
+      const double* const* x = range.parameters + (range.shared() ? 0 : b * Term::Slots::count);
+      if constexpr (in_lanes) {
+        const Index first = range.first + b;
+        if (const int blocks = groups_.size(first, range.first + range.count); blocks > 0) {
+          const detail::LaneGroup<Term> group(functor, blocks, x, range.shared());
+          const auto evaluate = [&](const auto& compute, const auto& deliver) {
+            return groups_.evaluate(first, group, compute, deliver);
+          };
+          const detail::Together outcome = together(group, b, evaluate);
+          if (outcome == detail::Together::refused) {
+            return first;
+          }
+          if (outcome == detail::Together::yes) {
+            b += blocks;
+            continue;
+          }
+        }
+      }
+      if (!alone(*functor, x, b)) {
         return range.first + b;
       }
+      ++b;
     }
     return -1;
   }
 
   std::vector<typename Term::Functor> functors_;
+  detail::LaneGroups<Term> groups_;
 };
 
 }  // namespace kappa
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

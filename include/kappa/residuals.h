@@ -15,6 +15,11 @@
 //   const kappa::Result result = kappa::minimize(problem, problem.initial(), kappa::levenberg_marquardt());
 //   const double fitted = problem.values(m, result.x)[0];
 //
+// A block may live on a manifold (manifold.h): steps, gradients, Jacobians, Hessians and covariances then
+// have its tangent entries, tangent_dimension() in all.
+//
+//   const auto pose = problem.add_parameters({0, 0, 0, 1, 0, 0, 0}, kappa::manifolds::se3(), "pose 1");
+//
 // Values are copied: the problem owns nothing of the caller's, and solving never changes it.
 #pragma once
 
@@ -26,6 +31,7 @@
 #include <vector>
 
 #include "kappa/loss.h"
+#include "kappa/manifold.h"
 #include "kappa/problem.h"
 #include "kappa/residual_family.h"
 
@@ -51,14 +57,28 @@ class ResidualProblem final : public Problem {
     return add_parameters(ConstVectorRef(initial.begin(), initial.size()), std::move(name));
   }
 
+  /// Adds a block whose values are a point on a manifold. They may be off it by Manifold::tolerance at most,
+  /// and are then put on it; farther off, or of another size, they are an Error.
+  ParameterBlock add_parameters(ConstVectorRef initial, std::shared_ptr<const Manifold> manifold,
+                                std::string name = {});
+  ParameterBlock add_parameters(std::initializer_list<double> initial,
+                                std::shared_ptr<const Manifold> manifold, std::string name = {}) {
+    return add_parameters(ConstVectorRef(initial.begin(), initial.size()), std::move(manifold),
+                          std::move(name));
+  }
+
+  /// Puts a block on a manifold, on the same terms; null: back into flat space.
+  void set_manifold(ParameterBlock block, std::shared_ptr<const Manifold> manifold);
+
   /// A constant block keeps its values and is no part of x.
   void set_constant(ParameterBlock block);
   void set_variable(ParameterBlock block);
   void set_values(ParameterBlock block, ConstVectorRef values);
 
   /// Bounds on the entries of a block, infinite until they are set; equal ones fix an entry. The values are
-  /// copied. On a constant block they are kept and have no effect. Throw Error for an entry that does not
-  /// exist and for a bound that is not a number; minimize throws where a lower bound is above the upper.
+  /// copied. On a constant block they are kept and have no effect; a block on a manifold takes none. Throw
+  /// Error for an entry that does not exist and for a bound that is not a number; minimize throws where a
+  /// lower bound is above the upper.
   void set_lower(ParameterBlock block, Index entry, double value);
   void set_upper(ParameterBlock block, Index entry, double value);
   /// On a whole block; as many values as the block has entries.
@@ -97,22 +117,35 @@ class ResidualProblem final : public Problem {
   /// First entry of a block in x, or -1 where it is constant.
   Index offset(ParameterBlock block) const;
   Index size(ParameterBlock block) const;
+  /// The same in steps and gradients: where no block is on a manifold, the same numbers.
+  Index tangent_offset(ParameterBlock block) const;
+  Index tangent_size(ParameterBlock block) const;
+  /// Null for a flat block.
+  const Manifold* manifold(ParameterBlock block) const;
+  /// No variable block is on a manifold.
+  bool flat() const;
   std::string name(ParameterBlock block) const;
   std::string name(ResidualBlock block) const;
 
   /// All residuals at x without losses, in the order the blocks were added; `out` is residuals() long.
   EvalStatus evaluate_residuals(ConstVectorRef x, VectorRef out) const;
-  /// Their Jacobian, residuals() x dimension(), without losses, constant blocks left out.
+  /// Their Jacobian, residuals() x tangent_dimension(), without losses, constant blocks left out.
   EvalStatus evaluate_jacobian(ConstVectorRef x, MatrixRef out) const;
-  /// sum_k weights_k Hessian(r_k), dimension() x dimension(), without losses.
+  /// sum_k weights_k Hessian(r_k), tangent_dimension() squared, without losses.
   EvalStatus evaluate_weighted_hessian(ConstVectorRef x, ConstVectorRef weights, MatrixRef out) const;
 
   Index dimension() const override;
+  Index tangent_dimension() const override;
   Bounds bounds() const override;
   Index terms() const override { return residual_blocks(); }
   Index residuals() const override;
   ModelSet models() const override { return {Model::exact, Model::gauss_newton}; }
   EvalStatus evaluate(const Request& request, Evaluation& evaluation) const override;
+  void retract(ConstVectorRef x, ConstVectorRef step, VectorRef out) const override;
+  void local(ConstVectorRef x, ConstVectorRef y, VectorRef step) const override;
+  void transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v, VectorRef out) const override;
+  /// Of a block on a manifold, in each tangent entry: x seen along it, or 1 (a radian) where that is more.
+  void tangent_scale(ConstVectorRef x, VectorRef out) const override;
   std::string variable_name(Index i) const override;
   std::vector<std::string> notes(ModelSet models) const override;
 

@@ -46,7 +46,7 @@ struct Misra1b : Observation {
 
   template <class T>
   bool operator()(const T* b, T* residual) const {
-    const T base = 1.0 + b[1] * (0.5 * x);
+    const T base = 1.0 + 0.5 * (b[1] * x);
     residual[0] = T(y) - b[0] * (1.0 - 1.0 / (base * base));
     return true;
   }
@@ -60,7 +60,7 @@ struct Misra1c : Observation {
   template <class T>
   bool operator()(const T* b, T* residual) const {
     using std::sqrt;
-    residual[0] = T(y) - b[0] * (1.0 - 1.0 / sqrt(1.0 + b[1] * (2.0 * x)));
+    residual[0] = T(y) - b[0] * (1.0 - 1.0 / sqrt(1.0 + 2.0 * (b[1] * x)));
     return true;
   }
 };
@@ -229,16 +229,23 @@ struct Roszman1 : Observation {
 
 /// m = b1 + b2 cos(2 pi x / 12) + b3 sin(2 pi x / 12) + b5 cos(2 pi x / b4) + b6 sin(2 pi x / b4)
 ///   + b8 cos(2 pi x / b7) + b9 sin(2 pi x / b7): a year's cycle, of known period, and two of unknown.
-struct ENSO : Observation {
+struct ENSO {
   static constexpr int parameters = 9;
-  static ENSO from_row(const double* row) { return {{row[0], row[1]}}; }
+  static ENSO from_row(const double* row) {
+    const double turns = 2.0 * std::numbers::pi * row[1];
+    return {row[0], turns, std::cos(turns / 12.0), std::sin(turns / 12.0)};
+  }
+
+  double y;
+  double turns;  ///< 2 pi x
+  double yearly_cosine;
+  double yearly_sine;
 
   template <class T>
   bool operator()(const T* b, T* residual) const {
     using std::cos;
     using std::sin;
-    const double turns = 2.0 * std::numbers::pi * x;
-    const T yearly = b[1] * cos(turns / 12.0) + b[2] * sin(turns / 12.0);
+    const T yearly = b[1] * yearly_cosine + b[2] * yearly_sine;
     const T second = turns / b[3];
     const T third = turns / b[6];
     residual[0] = T(y) - (b[0] + yearly + b[4] * cos(second) + b[5] * sin(second) + b[7] * cos(third) +

@@ -4,148 +4,29 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <memory>
-#include <random>
 #include <string_view>
-#include <system_error>
 
-#include "kappa/rotation.h"
 #include "problems/io/bal_generated.h"
+#include "problems/io/text_file.h"
 
 namespace kappa {
 
+using detail::CompleteFile;
+using detail::open_to_read;
+using detail::OpenFile;
+using detail::refuse_binary;
+using detail::Text;
+
 namespace {
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
-bool is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-/// The sequence of bytes at `at` as it may be shown to a reader: short, and printable.
-std::string quoted(const char* at, const char* end) {
-  std::string shown = "'";
-  const char* const limit = end - at > 24 ? at + 24 : end;
-  const char* p = at;
-  for (; p != limit && !is_space(*p); ++p) {
-    shown += *p >= ' ' && *p <= '~' ? *p : '?';
-  }
-  return shown + (p == limit && p != end ? "...'" : "'");
-}
-
-/// The text of a file with a position in it. Lines are counted only when an error has to name one.
-class Text {
- public:
-  Text(const std::string& path, const char* begin, const char* end)
-      : path_(path), begin_(begin), at_(begin), end_(end) {}
-
-  [[noreturn]] void fail(const std::string& sentence) const {
-    const auto line = std::count(begin_, at_, '\n') + 1;
-    throw Error(path_ + ":" + std::to_string(line) + ": " + sentence);
-  }
-
-  /// The next number, which must be in first .. last; `expected` puts what it is into words.
-  template <class Describe>
-  Index integer(Index first, Index last, const Describe& expected) {
-    skip_space();
-    Index value = 0;
-    const auto [stop, problem] = std::from_chars(at_, end_, value);
-    const bool overflow = problem == std::errc::result_out_of_range;
-    if ((problem != std::errc{} && !overflow) || !ends_token(stop)) {
-      fail("expected " + expected() + ", an integer, " + found());
-    }
-    if (overflow || value < first || value > last) {
-      fail("expected " + expected() + ", an integer from " + std::to_string(first) + " to " +
-           std::to_string(last) + ", " + found());
-    }
-    at_ = stop;
-    return value;
-  }
-
-  template <class Describe>
-  double real(const Describe& expected) {
-    skip_space();
-    const char* const start = at_ != end_ && *at_ == '+' && end_ - at_ > 1 && at_[1] != '-' ? at_ + 1 : at_;
-    double value = 0.0;
-    const auto [stop, problem] = std::from_chars(start, end_, value);
-    if (problem == std::errc::result_out_of_range) {
-      fail("expected " + expected() + " in the range of a double, " + found());
-    }
-    if (problem != std::errc{} || !ends_token(stop)) {
-      fail("expected " + expected() + ", a number, " + found());
-    }
-    if (!std::isfinite(value)) {
-      fail("expected " + expected() + ", a finite number, " + found());
-    }
-    at_ = stop;
-    return value;
-  }
-
-  void finish() {
-    skip_space();
-    if (at_ != end_) {
-      fail("expected the end of the file after the last point, " + found() +
-           "; the counts in the first line and the rest of the file do not belong together");
-    }
-  }
-
-  std::string found() const {
-    return at_ == end_ ? "but the file ends here; it is cut short, or the counts in its first line are wrong"
-                       : "found " + quoted(at_, end_);
-  }
-
-  void skip_space() {
-    while (at_ != end_ && is_space(*at_)) {
-      ++at_;
-    }
-  }
-  bool more_on_this_line() {
-    while (at_ != end_ && is_space(*at_) && *at_ != '\n') {
-      ++at_;
-    }
-    return at_ != end_ && *at_ != '\n';
-  }
-  const char* position() const { return at_; }
-
- private:
-  bool ends_token(const char* p) const { return p == end_ || is_space(*p); }
-
-  const std::string& path_;
-  const char* begin_;
-  const char* at_;
-  const char* end_;
-};
-
-std::string reason() {
-  return std::strerror(errno);
-}
-
-void refuse_compressed(const std::string& path, std::string_view head) {
-  const auto starts = [&](std::string_view magic) { return head.substr(0, magic.size()) == magic; };
-  if (starts("\x1f\x8b")) {
-    throw Error(path + ": is compressed by gzip; decompress it first (gunzip)");
-  }
-  if (starts("BZh")) {
-    throw Error(path + ": is compressed by bzip2; decompress it first (bunzip2)");
-  }
-  if (starts("\xFD"
-             "7zXZ") ||
-      starts("\x28\xB5\x2F\xFD") || starts("PK\x03\x04")) {
-    throw Error(path + ": is an archive or compressed (xz, zstd or zip); decompress it first");
-  }
-  if (head.find('\0') != std::string_view::npos) {
-    throw Error(path + ":1: expected text that begins with three positive integers, found zero bytes");
-  }
-}
+constexpr const char* expected_file = "a file of the Bundle Adjustment in the Large data set";
+constexpr const char* at_end =
+    "but the file ends here; it is cut short, or the counts in its first line are wrong";
 
 struct Counts {
   Index cameras = 0;
@@ -225,82 +106,13 @@ void read_parameters(Text& text, BalProblem& problem) {
   block("point", problem.points, BalProblem::point_size);
 }
 
-/// A file that gets its name when it is complete, so that nobody ever sees a part of it.
-class CompleteFile {
- public:
-  explicit CompleteFile(const std::string& path) : path_(path), temporary_(path + ".part-" + unique()) {
-    file_.reset(std::fopen(temporary_.c_str(), "wb"));
-    if (!file_) {
-      throw Error(path_ + ": cannot be written: " + reason());
-    }
-    buffer_.reserve(flush_at + 256);
+void finish(Text& text) {
+  text.skip_space();
+  if (!text.ended()) {
+    text.fail("expected the end of the file after the last point, " + text.found() +
+              "; the counts in the first line and the rest of the file do not belong together");
   }
-  CompleteFile(const CompleteFile&) = delete;
-  CompleteFile& operator=(const CompleteFile&) = delete;
-
-  ~CompleteFile() {
-    file_.reset();
-    if (!temporary_.empty()) {
-      std::error_code ignored;
-      std::filesystem::remove(temporary_, ignored);
-    }
-  }
-
-  void text(std::string_view piece) {
-    buffer_ += piece;
-    if (buffer_.size() >= flush_at) {
-      flush();
-    }
-  }
-  void integer(Index value, char after) {
-    std::array<char, 32> digits;
-    char* const end = std::to_chars(digits.data(), digits.data() + digits.size() - 1, value).ptr;
-    *end = after;
-    text({digits.data(), static_cast<std::size_t>(end + 1 - digits.data())});
-  }
-  void real(double value, int significant_digits, char after) {
-    std::array<char, 40> digits;
-    char* const end = std::to_chars(digits.data(), digits.data() + digits.size() - 1, value,
-                                    std::chars_format::general, significant_digits)
-                          .ptr;
-    *end = after;
-    text({digits.data(), static_cast<std::size_t>(end + 1 - digits.data())});
-  }
-
-  void finish() {
-    flush();
-    if (std::fclose(file_.release()) != 0) {
-      throw Error(path_ + ": cannot be written completely: " + reason());
-    }
-    std::error_code problem;
-    std::filesystem::rename(temporary_, path_, problem);
-    if (problem) {
-      throw Error(path_ + ": cannot be given its name: " + problem.message());
-    }
-    temporary_.clear();
-  }
-
- private:
-  static constexpr std::size_t flush_at = 1 << 16;
-
-  /// Two writers of one path must not share a temporary file.
-  static std::string unique() {
-    std::random_device device;
-    return std::to_string(device()) + std::to_string(device());
-  }
-
-  void flush() {
-    if (std::fwrite(buffer_.data(), 1, buffer_.size(), file_.get()) != buffer_.size()) {
-      throw Error(path_ + ": cannot be written completely: " + reason());
-    }
-    buffer_.clear();
-  }
-
-  std::string path_;
-  std::string temporary_;
-  File file_;
-  std::string buffer_;
-};
+}
 
 void expects_consistent(const BalProblem& problem) {
   const auto count = [](const auto& container) { return static_cast<Index>(container.size()); };
@@ -344,47 +156,14 @@ BalCoverage coverage(const BalProblem& problem) {
           .fewest_per_point = fewest(of_point)};
 }
 
-BalProblem read_bal(const std::string& path) {
-  std::error_code problem_with_file;
-  const std::filesystem::file_status status = std::filesystem::status(path, problem_with_file);
-  if (!std::filesystem::exists(status)) {
-    throw Error(path + ": cannot be read: " +
-                (problem_with_file ? problem_with_file.message() : std::string("no such file")) +
-                "; expected a file of the Bundle Adjustment in the Large data set");
-  }
-  if (!std::filesystem::is_regular_file(status)) {
-    throw Error(path + ": is " +
-                (std::filesystem::is_directory(status) ? "a directory" : "not a regular file") +
-                "; expected a file of the Bundle Adjustment in the Large data set");
-  }
-  const std::uintmax_t size = std::filesystem::file_size(path, problem_with_file);
-  const File file(std::fopen(path.c_str(), "rb"));
-  if (problem_with_file || !file) {
-    throw Error(path + ": cannot be read: " + (problem_with_file ? problem_with_file.message() : reason()));
-  }
-
-  // The beginning alone decides whether the rest is worth reading.
-  std::array<char, 4096> head;
-  const std::size_t head_size = std::fread(head.data(), 1, head.size(), file.get());
-  if (head_size == 0) {
+BalProblem parse_bal(std::string_view text, const std::string& name) {
+  if (text.empty()) {
     throw Error(
-        path + ":1: expected three positive integers (cameras, points, observations), but the file is empty");
+        name + ":1: expected three positive integers (cameras, points, observations), but the file is empty");
   }
-  refuse_compressed(path, {head.data(), head_size});
-  Text beginning(path, head.data(), head.data() + head_size);
-  const Counts counts = read_header(beginning);
-  const auto header_size = static_cast<std::size_t>(beginning.position() - head.data());
-  compare_with_size(path, counts, size - std::min<std::uintmax_t>(size, header_size));
-
-  const auto buffer = std::make_unique_for_overwrite<char[]>(static_cast<std::size_t>(size));
-  const std::size_t known = std::min(head_size, static_cast<std::size_t>(size));
-  std::memcpy(buffer.get(), head.data(), known);
-  const std::size_t wanted = static_cast<std::size_t>(size) - known;
-  const std::size_t rest = std::fread(buffer.get() + known, 1, wanted, file.get());
-  if (rest != wanted && std::ferror(file.get()) != 0) {
-    throw Error(path + ": cannot be read to its end: " + reason());
-  }
-
+  Text input({.path = name, .at_end = at_end}, text);
+  const Counts counts = read_header(input);
+  compare_with_size(name, counts, text.size() - input.consumed());
   BalProblem problem;
   problem.cameras = counts.cameras;
   problem.points = counts.points;
@@ -393,12 +172,33 @@ BalProblem read_bal(const std::string& path) {
   problem.point_index.reserve(static_cast<std::size_t>(counts.observations));
   problem.observed.reserve(static_cast<std::size_t>(2 * counts.observations));
   problem.parameters.reserve(static_cast<std::size_t>(problem.point_offset(counts.points)));
-  Text text(path, buffer.get(), buffer.get() + known + rest);
-  read_header(text);
-  read_observations(text, problem);
-  read_parameters(text, problem);
-  text.finish();
+  read_observations(input, problem);
+  read_parameters(input, problem);
+  finish(input);
   return problem;
+}
+
+BalProblem read_bal(const std::string& path) {
+  const OpenFile source = open_to_read(path, expected_file);
+  // The beginning alone decides whether the rest is worth reading.
+  std::array<char, 4096> head;
+  const std::size_t known = std::fread(head.data(), 1, head.size(), source.file.get());
+  refuse_binary(path, {head.data(), known}, "text that begins with three positive integers");
+  if (known < head.size()) {
+    return parse_bal({head.data(), known}, path);
+  }
+  Text beginning({.path = path, .at_end = at_end}, {head.data(), known});
+  const Counts counts = read_header(beginning);
+  compare_with_size(path, counts, source.size - std::min<std::uintmax_t>(source.size, beginning.consumed()));
+
+  const std::size_t size = std::max(known, static_cast<std::size_t>(source.size));
+  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
+  std::memcpy(buffer.get(), head.data(), known);
+  const std::size_t rest = std::fread(buffer.get() + known, 1, size - known, source.file.get());
+  if (rest != size - known && std::ferror(source.file.get()) != 0) {
+    throw Error(path + ": cannot be read to its end: " + std::strerror(errno));
+  }
+  return parse_bal({buffer.get(), known + rest}, path);
 }
 
 void write_bal(const BalProblem& problem, const std::string& path) {
@@ -412,11 +212,11 @@ void write_bal(const BalProblem& problem, const std::string& path) {
   for (std::size_t k = 0; k < problem.camera_index.size(); ++k) {
     file.integer(problem.camera_index[k], ' ');
     file.integer(problem.point_index[k], ' ');
-    file.real(problem.observed[2 * k], 17, ' ');
-    file.real(problem.observed[2 * k + 1], 17, '\n');
+    file.real(problem.observed[2 * k], ' ');
+    file.real(problem.observed[2 * k + 1], '\n');
   }
   for (const double value : problem.parameters) {
-    file.real(value, 17, '\n');
+    file.real(value, '\n');
   }
   file.finish();
 }
@@ -426,34 +226,6 @@ BalProblem load_bal(const std::string& target) {
     return generate_bal(parse_generated_bal(target));
   }
   return read_bal(target);
-}
-
-void write_bal_ply(const BalProblem& problem, const std::string& path) {
-  expects_consistent(problem);
-  refuse_non_finite(problem.parameters, path, "parameters");
-  CompleteFile file(path);
-  file.text("ply\nformat ascii 1.0\nelement vertex " + std::to_string(problem.cameras + problem.points) +
-            "\nproperty float x\nproperty float y\nproperty float z\n"
-            "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n");
-  const auto vertex = [&](const double* position, std::string_view colour) {
-    for (int c = 0; c < 3; ++c) {
-      file.real(position[c], 9, ' ');
-    }
-    file.text(colour);
-  };
-  for (Index i = 0; i < problem.cameras; ++i) {
-    // P = R X + t is zero at the centre X = -R' t, and R' is the rotation by the opposite angle.
-    const double* const camera = problem.camera(i);
-    const double opposite[3] = {-camera[0], -camera[1], -camera[2]};
-    const double translation[3] = {-camera[3], -camera[4], -camera[5]};
-    double centre[3];
-    AngleAxisRotatePoint(opposite, translation, centre);
-    vertex(centre, "0 255 0\n");
-  }
-  for (Index j = 0; j < problem.points; ++j) {
-    vertex(problem.point(j), "240 240 240\n");
-  }
-  file.finish();
 }
 
 }  // namespace kappa

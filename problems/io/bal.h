@@ -1,4 +1,4 @@
-// Bundle Adjustment in the Large: the problem in memory, its text file, and a picture of it.
+// Bundle Adjustment in the Large: the problem in memory and its text file.
 //
 //   minimise 1/2 sum over observations |reprojection(camera, point) - observed|^2      (reprojection.h)
 //
@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kappa/base.h"
@@ -61,15 +62,15 @@ BalCoverage coverage(const BalProblem& problem);
 /// anything of their size is allocated.
 BalProblem read_bal(const std::string& path);
 
-/// Writes a file which read_bal reads to the same bits (17 significant digits). It appears under its
+/// The same for the text of a file, which is called `name` in messages.
+BalProblem parse_bal(std::string_view text, const std::string& name);
+
+/// Writes a file which read_bal reads to the same bits, in the fewest digits that do so. It appears under its
 /// name only when complete. Throws Error if it cannot be written or a number is not finite.
 void write_bal(const BalProblem& problem, const std::string& path);
 
 /// A file, or a synthetic problem where `target` begins with "generated/" (see bal_generated.h); a file in a
 /// folder of that name is reached as "./generated/...".
 BalProblem load_bal(const std::string& target);
-
-/// Writes a point cloud that every mesh viewer opens (ASCII PLY): points white, camera centres -R't green.
-void write_bal_ply(const BalProblem& problem, const std::string& path);
 
 }  // namespace kappa

@@ -6,17 +6,17 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <numbers>
 #include <string>
-#include <system_error>
-#include <type_traits>
 #include <vector>
 
 #include "kappa/random.h"
+#include "problems/io/generated_target.h"
 
 namespace kappa {
+
+using detail::parse_value;
 
 namespace {
 
@@ -449,16 +449,6 @@ void refuse_unusable(const GeneratedBal& options) {
   refuse_sigma("point", options.point);
 }
 
-template <class Number>
-void parse_value(std::string_view target, std::string_view key, std::string_view text, Number& value) {
-  const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (problem != std::errc{} || stop != text.data() + text.size()) {
-    throw Error(std::string(target) + ": the value of " + std::string(key) + " must be " +
-                (std::is_integral_v<Number> ? "an integer" : "a number") + ", not '" + std::string(text) +
-                "'");
-  }
-}
-
 void parse_entry(std::string_view target, std::string_view key, std::string_view text,
                  GeneratedBal& options) {
   if (key == "cameras") {
@@ -481,14 +471,6 @@ void parse_entry(std::string_view target, std::string_view key, std::string_view
     throw Error(std::string(target) + ": unknown key '" + std::string(key) +
                 "'; the keys are cameras, points, seed, track, noise, rotation, translation, point");
   }
-}
-
-/// Takes the piece before the next `separator` off the front of `rest`.
-std::string_view take_until(char separator, std::string_view& rest) {
-  const std::size_t at = std::min(rest.find(separator), rest.size());
-  const std::string_view piece = rest.substr(0, at);
-  rest.remove_prefix(std::min(at + 1, rest.size()));
-  return piece;
 }
 
 }  // namespace
@@ -528,33 +510,18 @@ BalProblem generate_bal(const GeneratedBal& options) {
 }
 
 GeneratedBal parse_generated_bal(std::string_view target) {
-  constexpr std::string_view scheme = "generated/";
   constexpr std::string_view usage =
       "expected generated/street or generated/tourist, then ?key=value&key=value...";
-  if (!target.starts_with(scheme)) {
-    throw Error(std::string(target) + ": " + std::string(usage));
-  }
-  std::string_view rest = target.substr(scheme.size());
-  const std::string_view kind = take_until('?', rest);
+  const detail::GeneratedTarget given = detail::split_generated(target, usage);
   GeneratedBal options;
-  if (kind == "tourist") {
+  if (given.kind == "tourist") {
     options.kind = GeneratedBal::Kind::tourist;
-  } else if (kind != "street") {
-    throw Error(std::string(target) + ": unknown kind '" + std::string(kind) + "'; " + std::string(usage));
+  } else if (given.kind != "street") {
+    throw Error(std::string(target) + ": unknown kind '" + std::string(given.kind) + "'; " +
+                std::string(usage));
   }
-  std::vector<std::string_view> seen;
-  while (!rest.empty()) {
-    std::string_view text = take_until('&', rest);
-    const std::string_view entry = text;
-    const std::string_view key = take_until('=', text);
-    if (key.size() == entry.size()) {
-      throw Error(std::string(target) + ": '" + std::string(entry) + "' has no value; " + std::string(usage));
-    }
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-      throw Error(std::string(target) + ": the key '" + std::string(key) + "' is given twice");
-    }
-    seen.push_back(key);
-    parse_entry(target, key, text, options);
+  for (const auto& [key, value] : given.keys) {
+    parse_entry(target, key, value, options);
   }
   try {
     refuse_unusable(options);

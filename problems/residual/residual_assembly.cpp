@@ -111,8 +111,8 @@ void ResidualLinearization::list_by_matrix_block(BlockStructure& structure) cons
   sums.cut([&](Index k) { return structure.value_start[at(k) + 1] - structure.value_start[at(k)]; },
            [&](std::int32_t k) {
              const SlotPair& kind = kinds_[at(k)];
-             const Family& family = *parts_[at(kind.part)].family;
-             return 8.0 + (1.0 + family.residuals) * family.sizes[kind.a] * family.sizes[kind.b];
+             const Part& part = parts_[at(kind.part)];
+             return 8.0 + (1.0 + part.family->residuals) * part.sizes[kind.a] * part.sizes[kind.b];
            });
   matrix_listed_ = true;
 }
@@ -148,7 +148,7 @@ const BlockMatrix* ResidualLinearization::blocks(Model model) const {
                                    fetch_ahead(list, begin + at(i));
                                    return static_cast<Index>(run[i].block);
                                  },
-                                 to, part.family->sizes[pair.a]);
+                                 to, part.sizes[pair.a]);
                              begin = end;
                            }
                          });
@@ -234,7 +234,7 @@ const Root* ResidualLinearization::root(Model model) const {
     const double* r = part.residual(b);
     for (int s = 0; s < family.slots; ++s) {
       const Index offset = offset_of(part, b, s);
-      for (Index i = 0; offset >= 0 && i < family.sizes[s]; ++i) {
+      for (Index i = 0; offset >= 0 && i < part.sizes[s]; ++i) {
         const double* column = part.jacobian(b) + family.column[at(s)] + i;
         double* to = root_matrix_.data() + row + (offset + i) * rows_;
         double along = 0;

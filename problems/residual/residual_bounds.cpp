@@ -1,4 +1,4 @@
-// Bounds of a ResidualProblem: kept entry by entry of all parameter blocks, handed out in the order of x.
+// Bounds of a ResidualProblem: kept entry by entry of all parameter blocks, handed out in the order of steps.
 #include <algorithm>
 #include <cmath>
 
@@ -23,10 +23,25 @@ void ResidualProblem::Impl::set_bound(std::vector<double>& side, ParameterBlock 
     throw Error(place + "the bound on parameter block '" + name(block) + "', entry " + std::to_string(entry) +
                 " is not a number; use infinity where there is none");
   }
+  if (manifold(block.index) != nullptr && std::isfinite(value)) {
+    throw Error(place + "parameter block '" + name(block) + "' lives on " + manifold(block.index)->name() +
+                ", where entries do not move one by one; bounds are for flat blocks");
+  }
   lower.resize(values.size(), -infinity);
   upper.resize(values.size(), infinity);
   side[at(start[at(block.index)] + entry)] = value;
   ++bounds_revision;
+}
+
+void ResidualProblem::Impl::expect_unbounded(Index block, const Manifold& on) const {
+  for (Index i = start[at(block)]; i < std::min(start[at(block) + 1], static_cast<Index>(lower.size()));
+       ++i) {
+    if (lower[at(i)] != -infinity || upper[at(i)] != infinity) {
+      throw Error("ResidualProblem::set_manifold: parameter block '" + name(ParameterBlock{block}) +
+                  "' has bounds, and entries on " + on.name() +
+                  " do not move one by one; set its bounds to infinity first");
+    }
+  }
 }
 
 Bounds ResidualProblem::Impl::bounds() const {
@@ -37,23 +52,29 @@ Bounds ResidualProblem::Impl::bounds() const {
   const std::lock_guard lock(mutex_);
   PackedBounds& packed = packed_bounds_;
   if (packed.layout != structure.revision || packed.bounds != bounds_revision) {
-    packed.lower.assign(at(structure.dimension), -infinity);
-    packed.upper.assign(at(structure.dimension), infinity);
+    packed.lower.assign(at(structure.tangent_dimension), -infinity);
+    packed.upper.assign(at(structure.tangent_dimension), infinity);
+    packed.coordinate.assign(structure.curved.empty() ? 0 : at(structure.tangent_dimension), 0);
     for (Index block = 0; block < parameter_blocks(); ++block) {
+      const Index to = structure.tangent_offset[at(block)];
       const Index first = start[at(block)];
-      const Index known = std::min(start[at(block) + 1], static_cast<Index>(lower.size()));
-      if (structure.offset[at(block)] < 0 || first >= known) {
+      if (to < 0 || manifold(block) != nullptr) {
         continue;
       }
-      std::copy(lower.begin() + first, lower.begin() + known,
-                packed.lower.begin() + structure.offset[at(block)]);
-      std::copy(upper.begin() + first, upper.begin() + known,
-                packed.upper.begin() + structure.offset[at(block)]);
+      for (Index i = 0; i < size(block); ++i) {
+        if (first + i < static_cast<Index>(lower.size())) {
+          packed.lower[at(to + i)] = lower[at(first + i)];
+          packed.upper[at(to + i)] = upper[at(first + i)];
+        }
+        if (!packed.coordinate.empty()) {
+          packed.coordinate[at(to + i)] = structure.offset[at(block)] + i;
+        }
+      }
     }
     packed.layout = structure.revision;
     packed.bounds = bounds_revision;
   }
-  return {packed.lower, packed.upper, {}};
+  return {packed.lower, packed.upper, packed.coordinate};
 }
 
 void ResidualProblem::set_lower(ParameterBlock block, Index entry, double value) {

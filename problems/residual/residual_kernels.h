@@ -95,8 +95,8 @@ void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index
   const Index residuals = family.residuals;
   const Index a = family.column[at(pair.a)];
   const Index b = family.column[at(pair.b)];
-  const Index rows = family.sizes[pair.a];
-  const Index cols = family.sizes[pair.b];
+  const Index rows = part.sizes[pair.a];
+  const Index cols = part.sizes[pair.b];
   for (Index i = 0; i < count; ++i) {
     const Index at_block = block(i);
     const double* J = part.jacobian(at_block);
@@ -134,8 +134,8 @@ template <class Block>
 void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block,
                double* to, Index stride) {
   const Index R = part.family->residuals;
-  const Index rows = part.family->sizes[pair.a];
-  const Index cols = part.family->sizes[pair.b];
+  const Index rows = part.sizes[pair.a];
+  const Index cols = part.sizes[pair.b];
   const auto run = [&]<int Residuals, int Rows, int Cols>() {
     add_pairs<Residuals, Rows, Cols>(part, pair, model, scale, count, block, to, stride);
   };

@@ -52,7 +52,7 @@ void ResidualLinearization::take_sample(std::span<const Index> terms) {
             [](const Sampled& a, const Sampled& b) { return a.block < b.block; });
   for (const Sampled& sampled : sampled_) {
     const Address address = problem_->blocks[at(sampled.block)];
-    Part& part = parts_[at(address.family)];
+    Part& part = parts_[at(layout_->shape(address))];
     part.local.push_back(address.local);
     part.row.push_back(sampled.row);
   }
@@ -70,14 +70,18 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
     layout_ = problem.shared_layout();
   }
   terms_.assign(terms.begin(), terms.end());
-  const auto families = static_cast<Index>(problem.families.size());
-  parts_.resize(at(families));
+  parts_.resize(layout_->shapes.size());
   rows_ = 0;
-  for (Index f = 0; f < families; ++f) {
-    Part& part = parts_[at(f)];
-    part.number = static_cast<std::int32_t>(f);
-    part.family = &problem.families[at(f)];
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    Part& part = parts_[p];
+    part.number = static_cast<std::int32_t>(p);
+    part.shape = &layout_->shapes[p];
+    part.family = &problem.families[at(part.shape->family)];
+    part.sizes = part.shape->sizes.empty() ? part.family->sizes : part.shape->sizes.data();
     part.local.clear();
+    if (terms.empty()) {
+      part.local.assign(part.shape->local.begin(), part.shape->local.end());
+    }
     part.row.clear();
     part.robust = !part.family->loss.empty();
   }
@@ -93,7 +97,7 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
   std::int32_t kind = 0;
   for (Part& part : parts_) {
     const Family& family = *part.family;
-    part.count = terms.empty() ? family.count() : static_cast<Index>(part.local.size());
+    part.count = terms.empty() && part.local.empty() ? family.count() : static_cast<Index>(part.local.size());
     part.base = base;
     part.kind = kind;
     base += part.count * family.residuals;
@@ -106,10 +110,10 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
   }
   partial_.resize(chunks_.size());
   work_.resize(at(rows_));
-  gradient_.resize(at(layout_->dimension));
+  gradient_.resize(at(layout_->tangent_dimension));
   by_owner_ = chunks_.size() > 1 && entries_ >= owner_entries;
   plain_dense_ = terms.empty() && !by_owner_ && parts_.size() == 1 && !parts_[0].robust &&
-                 parts_[0].count > 0 && parts_[0].family->slots == 1 &&
+                 !parts_[0].shape->curved && parts_[0].count > 0 && parts_[0].family->slots == 1 &&
                  layout_->variable_offset.size() == 2 && offset_of(parts_[0], 0, 0) == 0;
   dense_diagonal_.resize(plain_dense_ ? gradient_.size() : 0);
   scale_ =
@@ -215,6 +219,9 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
       faults.add(fault);
       return sum;
     }
+    if (part.shape->curved) {
+      project(part, first, count);
+    }
     if (order_ == Order::second) {
       const double* S = part.second(first);
       double zero = 0;
@@ -229,6 +236,15 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
   return sum;
 }
 
+void ResidualLinearization::project(Part& part, Index first, Index count) {
+  const Family& family = *part.family;
+  for (Index b = first; b < first + count; ++b) {
+    double* J = part.J.data() + b * family.residuals * family.columns;
+    double* S = order_ == Order::second ? part.S.data() + b * family.triangle() : nullptr;
+    spaces_.project(family, part.blocks_of(b), part.residual(b), J, S);
+  }
+}
+
 Fault ResidualLinearization::derivative_fault(Index below) const {
   Fault first;
   first.block = below;
@@ -241,8 +257,9 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
       if (block >= first.block) {
         break;
       }
+      std::fill(variable.begin(), variable.end(), 0);
       for (int s = 0; s < family.slots; ++s) {
-        std::fill_n(variable.begin() + family.column[at(s)], family.sizes[s],
+        std::fill_n(variable.begin() + family.column[at(s)], part.sizes[s],
                     offset_of(part, b, s) >= 0 ? 1 : 0);
       }
       Fault fault;
@@ -281,12 +298,14 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
   return first;
 }
 
+/// Of ambient J and x: the residuals are differences of numbers of the size of x's entries, not of the
+/// step's.
 double ResidualLinearization::block_rounding(const Part& part, Index b, const double* u) const {
   const Family& family = *part.family;
   const double* J = part.jacobian(b);
   double sum = 0;
   for (int s = 0; s < family.slots; ++s) {
-    const Index offset = offset_of(part, b, s);
+    const Index offset = layout_->offset[at(part.blocks_of(b)[s])];
     for (int k = 0; offset >= 0 && k < family.residuals; ++k) {
       const double* row = J + k * family.columns + family.column[at(s)];
       const double* x = x_.data() + offset;
@@ -318,6 +337,13 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
     }
   }
 
+  if (!layout_->curved.empty()) {
+    const Index astray = spaces_.refresh(*layout_, x_);
+    if (astray >= 0) {
+      fault = problem.off_manifold(astray, x.data() + layout_->offset[at(astray)]);
+      return EvalStatus::outside_domain;
+    }
+  }
   FaultRecord faults;
   std::atomic<bool> interrupted = false;
   std::atomic<bool> suspect = false;
@@ -438,7 +464,7 @@ void ResidualLinearization::list_by_variable() const {
       [&](std::int32_t k) {
         const SlotPair& kind = kinds_[at(k)];
         const Family& family = *parts_[at(kind.part)].family;
-        return 4.0 + family.residuals * family.sizes[kind.a];
+        return 4.0 + family.residuals * parts_[at(kind.part)].sizes[kind.a];
       });
   variables_listed_ = true;
 }
@@ -450,7 +476,7 @@ auto transposed_with(const double* u) {
   return [u](const Part& part, Index b, int slot, double* to) {
     const Family& family = *part.family;
     add_transposed(part.jacobian(b) + family.column[at(slot)], family.columns, family.residuals,
-                   family.sizes[slot], u + part.base + b * family.residuals, to);
+                   part.sizes[slot], u + part.base + b * family.residuals, to);
   };
 }
 
@@ -523,7 +549,7 @@ void ResidualLinearization::block_product(const Part& part, Index b, ConstVector
     for (int k = 0; k < family.residuals; ++k) {
       const double* row = J + k * family.columns + family.column[at(s)];
       double sum = 0;
-      for (int i = 0; i < family.sizes[s]; ++i) {
+      for (int i = 0; i < part.sizes[s]; ++i) {
         sum += row[i] * vs[i];
       }
       t[k] += sum;
@@ -580,9 +606,9 @@ void ResidualLinearization::product(Model model, ConstVectorRef v, VectorRef out
     const double outer = weight_of(part, b).outer;
     for (int s = 0; s < family.slots; ++s) {
       const Index offset = offset_of(part, b, s);
-      for (int i = 0; offset >= 0 && i < family.sizes[slot]; ++i) {
+      for (int i = 0; offset >= 0 && i < part.sizes[slot]; ++i) {
         double sum = 0;
-        for (int j = 0; j < family.sizes[s]; ++j) {
+        for (int j = 0; j < part.sizes[s]; ++j) {
           sum += packed(S, family.column[at(slot)] + i, family.column[at(s)] + j) * v[at(offset + j)];
         }
         to[i] += outer * sum;
@@ -605,7 +631,7 @@ bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
     const double radial = w.radial(model);
     const double* r = part.residual(b);
     const Index first = family.column[at(slot)];
-    for (Index i = 0; i < family.sizes[slot]; ++i) {
+    for (Index i = 0; i < part.sizes[slot]; ++i) {
       double squares = 0;
       double along = 0;
       for (Index k = 0; k < family.residuals; ++k) {
@@ -646,9 +672,37 @@ bool ResidualLinearization::jacobian_transpose_product(ConstVectorRef w, VectorR
   return true;
 }
 
+/// t += J bend with the ambient Jacobian, which is evaluated anew: only its projection is kept.
+void ResidualLinearization::add_bend(const Part& part, Index first, Index count,
+                                     const double* const* pointers, const double* bend, double* t) const {
+  const Family& family = *part.family;
+  const Index R = family.residuals;
+  const Index N = family.columns;
+  SmallScratch<double, batch_numbers> r(count * R);
+  SmallScratch<double, batch_numbers> J(count * R * N);
+  for_each_run(part, first, count, [&](Index local, Index done, Index run) {
+    return family.terms->jacobians({local, run, pointers + done * family.slots}, r.data() + done * R,
+                                   J.data() + done * R * N) < 0;
+  });
+  for (Index b = 0; b < count; ++b) {
+    for (Index k = 0; k < R; ++k) {
+      for (Index i = 0; i < N; ++i) {
+        t[b * R + k] += J[(b * R + k) * N + i] * bend[b * N + i];
+      }
+    }
+  }
+}
+
 bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) const {
   expects(static_cast<Index>(v.size()) == size() && v.size() == out.size(),
           "ResidualLinearization::second_directional: the vectors are not size() long");
+  const bool curved = !layout_->curved.empty();
+  if (curved) {
+    direction_.resize(x_.size());
+    bend_.resize(x_.size());
+    spaces_.curve(v, direction_, bend_);
+  }
+  const ConstVectorRef along = curved ? ConstVectorRef(direction_) : v;
   std::atomic<bool> ok = true;
   for_each_chunk(static_cast<Index>(chunks_.size()), 4 * entries_, [&](Index c) {
     const BlockChunk& chunk = chunks_[at(c)];
@@ -663,14 +717,18 @@ bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) 
       problem_->point_at(
           *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(),
           pointers.data());
-      for (Index b = 0; b < count; ++b) {
-        for (int s = 0; s < family.slots; ++s) {
-          const Index offset = offset_of(part, first + b, s);
-          for (int i = 0; i < family.sizes[s]; ++i) {
-            direction[b * family.columns + family.column[at(s)] + i] = offset >= 0 ? v[at(offset + i)] : 0.0;
+      const auto gather = [&](ConstVectorRef from) {
+        for (Index b = 0; b < count; ++b) {
+          for (int s = 0; s < family.slots; ++s) {
+            const Index offset = layout_->offset[at(part.blocks_of(first + b)[s])];
+            for (int i = 0; i < family.sizes[s]; ++i) {
+              direction[b * family.columns + family.column[at(s)] + i] =
+                  offset >= 0 ? from[at(offset + i)] : 0.0;
+            }
           }
         }
-      }
+      };
+      gather(along);
       double* t = work_.data() + part.base + first * family.residuals;
       const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
         return family.terms->second_directional({local, run, pointers.data() + done * family.slots},
@@ -680,6 +738,10 @@ bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) 
       if (!complete) {
         ok.store(false, std::memory_order_relaxed);
         return;
+      }
+      if (part.shape->curved) {
+        gather(bend_);
+        add_bend(part, first, count, pointers.data(), direction.data(), t);
       }
       for (Index b = 0; b < count; ++b) {
         const BlockWeight w = weight_of(part, first + b);

@@ -11,6 +11,9 @@
 // second_directional is A' times the second directional derivative of the residuals under the same
 // correction.
 //
+// On manifolds J and S are those of step -> r(retract(x, step)): they are projected to the tangent spaces
+// right after their evaluation, and everything after sees tangent sizes only.
+//
 // Memory: r and J, S where exact is asked for, and a list entry of 8 bytes for each block and slot. A dense
 // matrix is given up to 4000 variables, a root up to 8 million entries.
 //
@@ -26,6 +29,7 @@
 #include "kappa/linearization.h"
 #include "problems/residual/owned_sums.h"
 #include "problems/residual/residual_structure.h"
+#include "problems/residual/tangent_spaces.h"
 
 namespace kappa::detail {
 
@@ -42,15 +46,18 @@ struct BlockWeight {
   double radial(Model model) const { return model == Model::exact ? exact : gauss_newton; }
 };
 
-/// The blocks of one family that take part: all of them, or those of a sample.
+/// The blocks of one shape that take part: all of them, or those of a sample.
 struct Part {
   std::int32_t number = 0;
+  const Shape* shape = nullptr;
   const Family* family = nullptr;
+  const int* sizes = nullptr;  ///< tangent sizes of the slots
   Index count = 0;
-  std::vector<std::int32_t> local;  ///< of a sample; empty where all take part
-  std::vector<Index> row;           ///< of a sample: the first row of each block
-  Index base = 0;                   ///< of the part in arrays of all residuals, part after part
-  std::int32_t kind = 0;            ///< first number of its pairs of slots among the kinds
+  std::vector<std::int32_t>
+      local;               ///< of a sample or a split family; empty where all of the family take part
+  std::vector<Index> row;  ///< of a sample: the first row of each block
+  Index base = 0;          ///< of the part in arrays of all residuals, part after part
+  std::int32_t kind = 0;   ///< first number of its pairs of slots among the kinds
   bool robust = false;
   std::vector<double> r, J, S;
   std::vector<BlockWeight> weight;  ///< where robust
@@ -124,12 +131,16 @@ class ResidualLinearization final : public Linearization {
     return part.weight.empty() ? w : part.weight[at(b)];
   }
   Index row_of(const Part& part, Index b) const {
-    return part.row.empty() ? layout_->first_row(part.number, part.local_of(b), part.family->residuals)
+    return part.row.empty() ? layout_->first_row(part.shape->family, part.local_of(b), part.family->residuals)
                             : part.row[at(b)];
   }
+  /// Of a slot in gradients and steps, -1 where constant.
   Index offset_of(const Part& part, Index b, int slot) const {
-    return layout_->offset[at(part.blocks_of(b)[slot])];
+    return layout_->tangent_offset[at(part.blocks_of(b)[slot])];
   }
+  void project(Part& part, Index first, Index count);
+  void add_bend(const Part& part, Index first, Index count, const double* const* pointers, const double* bend,
+                double* t) const;
 
   void check(Model model) const {
     expects(order_ == Order::second || model != Model::exact,
@@ -181,6 +192,7 @@ class ResidualLinearization final : public Linearization {
   };
   std::vector<Sampled> sampled_;  ///< the same in ascending order, with their rows
   std::vector<Part> parts_;
+  TangentSpaces spaces_;
   std::vector<BlockChunk> chunks_;  ///< by part, not by family
   std::vector<ChunkSum> partial_;
   Index rows_ = 0;
@@ -201,7 +213,8 @@ class ResidualLinearization final : public Linearization {
   std::vector<double> gradient_;
 
   // Caches: computed when first asked for, for this structure or for this point.
-  mutable std::vector<double> work_;  ///< one number for each residual, part after part
+  mutable std::vector<double> direction_, bend_;  ///< of a curve, entries of x long
+  mutable std::vector<double> work_;              ///< one number for each residual, part after part
   mutable std::vector<SlotPair> kinds_;
   mutable bool variables_listed_ = false;
   mutable OwnedSums variable_sums_;

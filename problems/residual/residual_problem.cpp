@@ -7,6 +7,7 @@
 #include "core/scratch.h"
 #include "problems/residual/residual_linearization.h"
 #include "problems/residual/residual_structure.h"
+#include "problems/residual/tangent_spaces.h"
 
 namespace kappa {
 
@@ -92,6 +93,42 @@ void expect_finite(ConstVectorRef values, const std::string& block, const char* 
                   std::to_string(i) + " is " + std::to_string(values[i]) + "; start values must be finite");
     }
   }
+}
+
+/// The values as a point of the manifold, if they are near enough to one.
+std::vector<double> on_manifold(const Manifold* manifold, ConstVectorRef values, const std::string& block,
+                                const char* where) {
+  std::vector<double> point(values.begin(), values.end());
+  if (manifold == nullptr) {
+    return point;
+  }
+  const std::string start = std::string("ResidualProblem::") + where + ": parameter block '" + block + "'";
+  if (static_cast<Index>(values.size()) != manifold->ambient_size()) {
+    throw Error(start + " has " + std::to_string(values.size()) + " values, but a point on " +
+                manifold->name() + " has " + std::to_string(manifold->ambient_size()));
+  }
+  expect_finite(values, block, where);
+  const double error = manifold->departure(values);
+  if (!(error <= Manifold::tolerance)) {
+    throw Error(start + " starts at values that are not on " + manifold->name() + " (" +
+                (std::isfinite(error) ? "off by " + std::to_string(error) : "no point is near") +
+                "); put them there with Manifold::normalize");
+  }
+  if (error > 0) {
+    manifold->normalize(point);
+  }
+  return point;
+}
+
+/// Sets a block's manifold, which its values fit.
+void put_on(ResidualProblem::Impl& problem, ParameterBlock block, std::shared_ptr<const Manifold> manifold) {
+  const bool flat = manifold == nullptr || manifold->euclidean();
+  if (flat && problem.manifolds.empty()) {
+    return;
+  }
+  problem.manifolds.resize(at(problem.parameter_blocks()));
+  problem.manifolds[at(block.index)] = flat ? nullptr : std::move(manifold);
+  problem.structure_changed();
 }
 
 /// The sum over a range of blocks that lie one after the other in their family.
@@ -230,9 +267,35 @@ ParameterBlock ResidualProblem::add_parameters(ConstVectorRef initial, std::stri
   impl_->values.insert(impl_->values.end(), initial.begin(), initial.end());
   impl_->start.push_back(static_cast<Index>(impl_->values.size()));
   impl_->constant.push_back(0);
+  if (!impl_->manifolds.empty()) {
+    impl_->manifolds.emplace_back();
+  }
   impl_->names.push_back(std::move(name));
   impl_->structure_changed();
   return {index};
+}
+
+ParameterBlock ResidualProblem::add_parameters(ConstVectorRef initial,
+                                               std::shared_ptr<const Manifold> manifold, std::string name) {
+  const Index index = impl_->parameter_blocks();
+  const std::string shown = name.empty() ? "parameter block " + std::to_string(index) : name;
+  const std::vector<double> values = on_manifold(manifold.get(), initial, shown, "add_parameters");
+  const ParameterBlock block = add_parameters(ConstVectorRef(values), std::move(name));
+  put_on(*impl_, block, std::move(manifold));
+  return block;
+}
+
+void ResidualProblem::set_manifold(ParameterBlock block, std::shared_ptr<const Manifold> manifold) {
+  expect_handle(*impl_, block, "set_manifold");
+  if (manifold != nullptr && !manifold->euclidean()) {
+    impl_->expect_unbounded(block.index, *manifold);
+  }
+  double* const values = impl_->values.data() + impl_->start[at(block.index)];
+  const std::vector<double> point =
+      on_manifold(manifold.get(), {values, at(impl_->size(block.index))}, impl_->name(block), "set_manifold");
+  std::copy(point.begin(), point.end(), values);
+  ++impl_->values_revision;
+  put_on(*impl_, block, std::move(manifold));
 }
 
 void ResidualProblem::set_constant(ParameterBlock block) {
@@ -255,7 +318,9 @@ void ResidualProblem::set_values(ParameterBlock block, ConstVectorRef values) {
                 " values are given");
   }
   expect_finite(values, impl_->name(block), "set_values");
-  std::copy(values.begin(), values.end(), impl_->values.begin() + impl_->start[at(block.index)]);
+  const std::vector<double> point =
+      on_manifold(impl_->manifold(block.index), values, impl_->name(block), "set_values");
+  std::copy(point.begin(), point.end(), impl_->values.begin() + impl_->start[at(block.index)]);
   ++impl_->values_revision;
 }
 
@@ -324,7 +389,7 @@ std::vector<double> ResidualProblem::initial() const {
   std::vector<double> x;
   x.reserve(impl_->values.size());
   for (Index i = 0; i < parameter_blocks(); ++i) {
-    if (impl_->constant[at(i)] == 0) {
+    if (!impl_->fixed(i)) {
       x.insert(x.end(), impl_->values.begin() + impl_->start[at(i)],
                impl_->values.begin() + impl_->start[at(i) + 1]);
     }
@@ -360,6 +425,25 @@ Index ResidualProblem::size(ParameterBlock block) const {
   return impl_->size(block.index);
 }
 
+Index ResidualProblem::tangent_offset(ParameterBlock block) const {
+  expect_handle(*impl_, block, "tangent_offset");
+  return impl_->layout().tangent_offset[at(block.index)];
+}
+
+Index ResidualProblem::tangent_size(ParameterBlock block) const {
+  expect_handle(*impl_, block, "tangent_size");
+  return impl_->tangent_size(block.index);
+}
+
+const Manifold* ResidualProblem::manifold(ParameterBlock block) const {
+  expect_handle(*impl_, block, "manifold");
+  return impl_->manifold(block.index);
+}
+
+bool ResidualProblem::flat() const {
+  return impl_->layout().curved.empty();
+}
+
 std::string ResidualProblem::name(ParameterBlock block) const {
   expect_handle(*impl_, block, "name");
   return impl_->name(block);
@@ -380,11 +464,10 @@ EvalStatus ResidualProblem::evaluate_residuals(ConstVectorRef x, VectorRef out) 
 }
 
 EvalStatus ResidualProblem::evaluate_jacobian(ConstVectorRef x, MatrixRef out) const {
-  const Index n = dimension();
-  expects(static_cast<Index>(x.size()) == n, "evaluate_jacobian: x is not dimension() long");
-  expects(out.rows == residuals() && out.cols == n,
-          "evaluate_jacobian: out is not residuals() x dimension()");
-  for (Index j = 0; j < n; ++j) {
+  expects(static_cast<Index>(x.size()) == dimension(), "evaluate_jacobian: x is not dimension() long");
+  expects(out.rows == residuals() && out.cols == tangent_dimension(),
+          "evaluate_jacobian: out is not residuals() x tangent_dimension()");
+  for (Index j = 0; j < out.cols; ++j) {
     std::fill(out.column(j), out.column(j) + out.rows, 0.0);
   }
   return detail::evaluate_jacobian_rows(*impl_, x, out);
@@ -392,19 +475,62 @@ EvalStatus ResidualProblem::evaluate_jacobian(ConstVectorRef x, MatrixRef out) c
 
 EvalStatus ResidualProblem::evaluate_weighted_hessian(ConstVectorRef x, ConstVectorRef weights,
                                                       MatrixRef out) const {
-  const Index n = dimension();
-  expects(static_cast<Index>(x.size()) == n, "evaluate_weighted_hessian: x is not dimension() long");
+  const Index n = tangent_dimension();
+  expects(static_cast<Index>(x.size()) == dimension(),
+          "evaluate_weighted_hessian: x is not dimension() long");
   expects(static_cast<Index>(weights.size()) == residuals(),
           "evaluate_weighted_hessian: weights are not residuals() long");
-  expects(out.rows == n && out.cols == n, "evaluate_weighted_hessian: out is not dimension() x dimension()");
+  expects(out.rows == n && out.cols == n,
+          "evaluate_weighted_hessian: out is not tangent_dimension() squared");
   return detail::evaluate_weighted_hessian(*impl_, x, weights, out);
 }
 
 Index ResidualProblem::dimension() const {
   return impl_->layout().dimension;
 }
+Index ResidualProblem::tangent_dimension() const {
+  return impl_->layout().tangent_dimension;
+}
 Index ResidualProblem::residuals() const {
   return impl_->layout().residuals;
+}
+
+void ResidualProblem::retract(ConstVectorRef x, ConstVectorRef step, VectorRef out) const {
+  const Layout& layout = impl_->layout();
+  if (layout.curved.empty()) {
+    return Problem::retract(x, step, out);
+  }
+  expects(static_cast<Index>(x.size()) == layout.dimension && out.size() == x.size(),
+          "ResidualProblem::retract: x and out must be dimension() long");
+  expects(static_cast<Index>(step.size()) == layout.tangent_dimension,
+          "ResidualProblem::retract: step must be tangent_dimension() long");
+  detail::move_along(layout, x, step, out);
+}
+
+void ResidualProblem::local(ConstVectorRef x, ConstVectorRef y, VectorRef step) const {
+  const Layout& layout = impl_->layout();
+  if (layout.curved.empty()) {
+    return Problem::local(x, y, step);
+  }
+  expects(static_cast<Index>(x.size()) == layout.dimension && y.size() == x.size(),
+          "ResidualProblem::local: x and y must be dimension() long");
+  expects(static_cast<Index>(step.size()) == layout.tangent_dimension,
+          "ResidualProblem::local: step must be tangent_dimension() long");
+  detail::difference(layout, x, y, step);
+}
+
+void ResidualProblem::transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v,
+                                VectorRef out) const {
+  const Layout& layout = impl_->layout();
+  if (layout.curved.empty()) {
+    return Problem::transport(x, step, v, out);
+  }
+  expects(static_cast<Index>(x.size()) == layout.dimension,
+          "ResidualProblem::transport: x must be dimension() long");
+  expects(static_cast<Index>(step.size()) == layout.tangent_dimension && v.size() == step.size() &&
+              out.size() == step.size(),
+          "ResidualProblem::transport: step, v and out must be tangent_dimension() long");
+  detail::carry_along(layout, x, step, v, out);
 }
 
 EvalStatus ResidualProblem::evaluate(const Request& request, Evaluation& evaluation) const {
@@ -461,16 +587,29 @@ EvalStatus ResidualProblem::evaluate(const Request& request, Evaluation& evaluat
   return EvalStatus::ok;
 }
 
+void ResidualProblem::tangent_scale(ConstVectorRef x, VectorRef out) const {
+  const Layout& layout = impl_->layout();
+  if (layout.curved.empty()) {
+    return Problem::tangent_scale(x, out);
+  }
+  expects(static_cast<Index>(x.size()) == layout.dimension &&
+              static_cast<Index>(out.size()) == layout.tangent_dimension,
+          "ResidualProblem::tangent_scale: x must be dimension() long, and out tangent_dimension()");
+  detail::scale_of(layout, x, out);
+}
+
 std::string ResidualProblem::variable_name(Index i) const {
   const Layout& layout = impl_->layout();
-  expects(i >= 0 && i < layout.dimension, "ResidualProblem::variable_name: there is no such variable");
+  expects(i >= 0 && i < layout.tangent_dimension,
+          "ResidualProblem::variable_name: there is no such variable");
   const auto after = std::upper_bound(layout.variable_offset.begin(), layout.variable_offset.end(), i);
   const auto variable = after - layout.variable_offset.begin() - 1;
   const ParameterBlock block{layout.parameter[at(variable)]};
   const std::string text = impl_->name(block);
+  const char* entry = impl_->manifold(block.index) != nullptr ? ", tangent entry " : ", entry ";
   return impl_->size(block.index) == 1 && !impl_->names[at(block.index)].empty()
              ? text
-             : text + ", entry " + std::to_string(i - layout.variable_offset[at(variable)]);
+             : text + entry + std::to_string(i - layout.variable_offset[at(variable)]);
 }
 
 std::vector<std::string> ResidualProblem::notes(ModelSet models) const {

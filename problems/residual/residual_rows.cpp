@@ -1,7 +1,8 @@
 // Residuals, Jacobian and weighted Hessian of a ResidualProblem as plain dense arrays, without losses.
 //
-// For derivatives that are wanted as such, and as oracles; solvers use the linearization. Cost: one pass over
-// the residual blocks, plus the size of the result.
+// On manifolds derivatives are those in the tangent space. For derivatives that are wanted as such, and as
+// oracles; solvers use the linearization. Cost: one pass over the residual blocks, plus the size of the
+// result.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -9,6 +10,7 @@
 #include "core/parallel.h"
 #include "core/scratch.h"
 #include "problems/residual/residual_structure.h"
+#include "problems/residual/tangent_spaces.h"
 
 namespace kappa::detail {
 namespace {
@@ -50,6 +52,11 @@ EvalStatus evaluate_residual_rows(const ResidualProblem::Impl& problem, ConstVec
 
 EvalStatus evaluate_jacobian_rows(const ResidualProblem::Impl& problem, ConstVectorRef x, MatrixRef out) {
   const Layout& layout = problem.layout();
+  TangentSpaces spaces;
+  const bool curved = !layout.curved.empty();
+  if (curved && spaces.refresh(layout, x) >= 0) {
+    return EvalStatus::outside_domain;
+  }
   std::atomic<bool> ok = true;
   for_each_chunk(static_cast<Index>(layout.chunks.size()), 8 * layout.work, [&](Index c) {
     const BlockChunk& chunk = layout.chunks[at(c)];
@@ -65,10 +72,14 @@ EvalStatus evaluate_jacobian_rows(const ResidualProblem::Impl& problem, ConstVec
         ok.store(false);
         return;
       }
+      if (curved) {
+        spaces.project(family, family.blocks_of(b), nullptr, J, nullptr);
+      }
       const Index row = layout.first_row(chunk.family, b, family.residuals);
       for (int s = 0; s < family.slots; ++s) {
-        const Index offset = layout.offset[at(family.blocks_of(b)[s])];
-        for (int i = 0; offset >= 0 && i < family.sizes[s]; ++i) {
+        const std::int32_t parameter = family.blocks_of(b)[s];
+        const Index offset = layout.tangent_offset[at(parameter)];
+        for (int i = 0; offset >= 0 && i < problem.tangent_size(parameter); ++i) {
           for (int k = 0; k < family.residuals; ++k) {
             const double entry = J[k * family.columns + family.column[at(s)] + i];
             if (!std::isfinite(entry)) {
@@ -86,6 +97,11 @@ EvalStatus evaluate_jacobian_rows(const ResidualProblem::Impl& problem, ConstVec
 EvalStatus evaluate_weighted_hessian(const ResidualProblem::Impl& problem, ConstVectorRef x,
                                      ConstVectorRef weights, MatrixRef out) {
   const Layout& layout = problem.layout();
+  TangentSpaces spaces;
+  const bool curved = !layout.curved.empty();
+  if (curved && spaces.refresh(layout, x) >= 0) {
+    return EvalStatus::outside_domain;
+  }
   for (Index j = 0; j < out.cols; ++j) {
     std::fill(out.column(j), out.column(j) + out.rows, 0.0);
   }
@@ -107,12 +123,16 @@ EvalStatus evaluate_weighted_hessian(const ResidualProblem::Impl& problem, Const
       if (family.terms->hessians({b, 1, pointers.data()}, w, r, J, S) >= 0 || !finite(r, family.residuals)) {
         return EvalStatus::outside_domain;
       }
+      const std::int32_t* parameters = family.blocks_of(b);
+      if (curved) {
+        spaces.project(family, parameters, w, J, S);
+      }
       for (int s = 0; s < family.slots; ++s) {
         for (int t = 0; t < family.slots; ++t) {
-          const Index row = layout.offset[at(family.blocks_of(b)[s])];
-          const Index col = layout.offset[at(family.blocks_of(b)[t])];
-          for (int i = 0; row >= 0 && col >= 0 && i < family.sizes[s]; ++i) {
-            for (int j = 0; j < family.sizes[t]; ++j) {
+          const Index row = layout.tangent_offset[at(parameters[s])];
+          const Index col = layout.tangent_offset[at(parameters[t])];
+          for (int i = 0; row >= 0 && col >= 0 && i < problem.tangent_size(parameters[s]); ++i) {
+            for (int j = 0; j < problem.tangent_size(parameters[t]); ++j) {
               const Index p = family.column[at(s)] + i;
               const Index q = family.column[at(t)] + j;
               const double entry = p >= q ? S[p * (p + 1) / 2 + q] : S[q * (q + 1) / 2 + p];

@@ -2,14 +2,17 @@
 #include "problems/residual/residual_structure.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
+#include <map>
 
 namespace kappa {
 namespace detail {
 
 void append_chunks(std::int32_t number, const Family& family, Index count, std::vector<BlockChunk>& chunks) {
   constexpr double work_per_chunk = 12e3;
-  const auto size = static_cast<Index>(std::max(1.0, work_per_chunk / value_work(family)));
+  const Index size = whole_groups(static_cast<Index>(work_per_chunk / value_work(family)));
   for (Index first = 0; first < count; first += size) {
     chunks.push_back({number, first, std::min(size, count - first)});
   }
@@ -22,31 +25,80 @@ std::uint64_t next_revision() {
   return ++last;
 }
 
+/// Groups the blocks of a family by the tangent sizes of their slots.
+void append_shapes(const ResidualProblem::Impl& problem, std::int32_t number, Layout& layout) {
+  const Family& family = problem.families[at(number)];
+  layout.first_shape.push_back(static_cast<std::int32_t>(layout.shapes.size()));
+  layout.shape_of.emplace_back();
+  if (layout.curved.empty()) {
+    layout.shapes.push_back({number, {}, {}});
+    return;
+  }
+  std::map<std::vector<int>, std::int32_t> known;
+  std::vector<std::int32_t> shape_of;
+  std::vector<int> sizes(at(family.slots));
+  for (Index b = 0; b < family.count(); ++b) {
+    bool curved = false;
+    for (int s = 0; s < family.slots; ++s) {
+      const std::int32_t parameter = family.blocks_of(b)[s];
+      sizes[at(s)] = static_cast<int>(problem.tangent_size(parameter));
+      curved = curved || layout.curved_of[at(parameter)] >= 0;
+    }
+    const auto [found, fresh] = known.try_emplace(sizes, static_cast<std::int32_t>(layout.shapes.size()));
+    if (fresh) {
+      layout.shapes.push_back({number, sizes, {}});
+    }
+    Shape& shape = layout.shapes[at(found->second)];
+    shape.local.push_back(static_cast<std::int32_t>(b));
+    shape.curved = shape.curved || curved;
+    shape_of.push_back(found->second);
+  }
+  if (known.empty()) {
+    layout.shapes.push_back({number, {}, {}});
+  } else if (known.size() == 1) {
+    layout.shapes.back().local.clear();
+  } else {
+    layout.shape_of.back() = std::move(shape_of);
+  }
+}
+
 std::shared_ptr<const Layout> build_layout(const ResidualProblem::Impl& problem) {
   auto layout = std::make_shared<Layout>();
   layout->revision = next_revision();
   const Index parameters = problem.parameter_blocks();
   layout->offset.reserve(at(parameters));
+  layout->tangent_offset.reserve(at(parameters));
+  layout->curved_of.assign(problem.manifolds.size(), -1);
   layout->variable.reserve(at(parameters));
   layout->parameter.reserve(at(parameters));
   layout->variable_offset.reserve(at(parameters) + 1);
   for (Index i = 0; i < parameters; ++i) {
-    if (problem.constant[at(i)] != 0) {
+    if (problem.fixed(i)) {
       layout->offset.push_back(-1);
+      layout->tangent_offset.push_back(-1);
       layout->variable.push_back(-1);
       continue;
     }
+    if (const Manifold* const manifold = problem.manifold(i)) {
+      layout->curved_of[at(i)] = static_cast<std::int32_t>(layout->curved.size());
+      layout->curved.push_back({manifold, static_cast<std::int32_t>(i), layout->dimension,
+                                layout->tangent_dimension, layout->projections});
+      layout->projections += manifold->ambient_size() * manifold->tangent_size();
+    }
     layout->offset.push_back(layout->dimension);
+    layout->tangent_offset.push_back(layout->tangent_dimension);
     layout->variable.push_back(static_cast<std::int32_t>(layout->parameter.size()));
     layout->parameter.push_back(static_cast<std::int32_t>(i));
-    layout->variable_offset.push_back(layout->dimension);
+    layout->variable_offset.push_back(layout->tangent_dimension);
     layout->dimension += problem.size(i);
+    layout->tangent_dimension += problem.tangent_size(i);
   }
-  layout->variable_offset.push_back(layout->dimension);
+  layout->variable_offset.push_back(layout->tangent_dimension);
 
   for (std::size_t f = 0; f < problem.families.size(); ++f) {
     const Family& family = problem.families[f];
     append_chunks(static_cast<std::int32_t>(f), family, family.count(), layout->chunks);
+    append_shapes(problem, static_cast<std::int32_t>(f), *layout);
     layout->work += value_work(family) * static_cast<double>(family.count());
   }
   if (problem.families.size() == 1) {
@@ -145,6 +197,17 @@ std::string ResidualProblem::Impl::name(ParameterBlock block) const {
   return given.empty() ? "parameter block " + std::to_string(block.index) : given;
 }
 
+std::string ResidualProblem::Impl::off_manifold(Index block, const double* point) const {
+  const Manifold& M = *manifold(block);
+  const double error = M.departure({point, at(M.ambient_size())});
+  std::array<char, 32> figure;
+  std::snprintf(figure.data(), figure.size(), "%.3g", error);
+  return "parameter block '" + name(ParameterBlock{block}) + "' is not on its manifold, " + M.name() +
+         (std::isfinite(error) ? std::string(", but ") + figure.data() + " away from it"
+                               : std::string(", nor near it")) +
+         "; put it there with Manifold::normalize";
+}
+
 std::string ResidualProblem::Impl::name(ResidualBlock block) const {
   const detail::Address address = blocks[at(block.index)];
   const detail::Family& family = families[at(address.family)];
@@ -168,7 +231,9 @@ std::string ResidualProblem::Impl::describe(const Fault& fault) const {
     while (s + 1 < family.slots && family.column[at(s + 1)] <= column) {
       ++s;
     }
-    return "parameter block '" + name(ParameterBlock{family.blocks_of(address.local)[s]}) + "', entry " +
+    const ParameterBlock parameter{family.blocks_of(address.local)[s]};
+    return "parameter block '" + name(parameter) +
+           (manifold(parameter.index) != nullptr ? "', tangent entry " : "', entry ") +
            std::to_string(column - family.column[at(s)]);
   };
   switch (fault.kind) {

@@ -65,27 +65,64 @@ inline double value_work(const Family& family) {
 /// Blocks are handed to their family in batches whose numbers fit on the stack.
 inline constexpr std::size_t batch_numbers = 512;
 
+/// Blocks that a family may evaluate together; chunks and batches begin at multiples of it.
+inline constexpr Index group_blocks = 8;
+
+inline Index whole_groups(Index blocks) {
+  return blocks >= group_blocks ? blocks - blocks % group_blocks : std::max<Index>(blocks, 1);
+}
+
 /// Blocks in a batch, each of which needs `numbers` doubles and a pointer to every slot.
 inline Index batch_size(const Family& family, Index numbers) {
   const Index fitting = static_cast<Index>(batch_numbers) / std::max<Index>({numbers, family.slots, 1});
-  return std::clamp<Index>(fitting, 1, 64);
+  return whole_groups(std::min<Index>(fitting, 64));
 }
+
+/// A variable parameter block on a manifold.
+struct CurvedBlock {
+  const Manifold* manifold;
+  std::int32_t parameter;
+  Index offset;          ///< first entry in x
+  Index tangent_offset;  ///< first entry in steps and gradients
+  Index projection;      ///< first entry of its P among all of them
+};
+
+/// The blocks of one family whose slots have the same tangent sizes. A family is one shape, unless blocks
+/// with different manifolds meet in a slot.
+struct Shape {
+  std::int32_t family;
+  std::vector<int> sizes;           ///< tangent sizes of the slots; empty where all are flat
+  std::vector<std::int32_t> local;  ///< the blocks; empty where they are the whole family
+  bool curved = false;              ///< some variable block is on a manifold
+};
 
 /// What follows from the structure. It is built when first needed and shared until the structure changes.
 struct Layout {
   std::uint64_t revision = 0;  ///< no two layouts of a process have the same
   Index dimension = 0;
+  Index tangent_dimension = 0;
   Index residuals = 0;
-  std::vector<Index> offset;            ///< of each parameter block in x, -1 where constant
-  std::vector<std::int32_t> variable;   ///< number of each parameter block among the variable ones, or -1
-  std::vector<std::int32_t> parameter;  ///< parameter block of each variable one
-  std::vector<Index> variable_offset;   ///< variable blocks + 1
+  std::vector<Index> offset;              ///< of each parameter block in x, -1 where constant
+  std::vector<Index> tangent_offset;      ///< of each parameter block in steps, -1 where constant
+  std::vector<std::int32_t> variable;     ///< number of each parameter block among the variable ones, or -1
+  std::vector<std::int32_t> parameter;    ///< parameter block of each variable one
+  std::vector<Index> variable_offset;     ///< variable blocks + 1, in steps
+  std::vector<CurvedBlock> curved;        ///< in the order of x
+  std::vector<std::int32_t> curved_of;    ///< number of each parameter block among them, or -1; empty if none
+  Index projections = 0;                  ///< entries of all their P
+  std::vector<Shape> shapes;              ///< family by family
+  std::vector<std::int32_t> first_shape;  ///< of each family
+  std::vector<std::vector<std::int32_t>> shape_of;  ///< of each block of each family; empty for one shape
   std::vector<std::vector<Index>> row;  ///< first row of each block of each family; empty for an only family
   std::vector<BlockChunk> chunks;
   double work = 0;  ///< of all values, in multiply-adds
 
   Index first_row(Index family, Index local, int block_residuals) const {
     return row.empty() ? local * block_residuals : row[at(family)][at(local)];
+  }
+  std::int32_t shape(const Address& address) const {
+    const auto& split = shape_of[at(address.family)];
+    return split.empty() ? first_shape[at(address.family)] : split[at(address.local)];
   }
 };
 
@@ -127,9 +164,11 @@ class FaultRecord {
 namespace kappa {
 
 struct ResidualProblem::Impl {
-  std::vector<double> values;         ///< start values of all parameter blocks, one after the other
-  std::vector<Index> start;           ///< parameter blocks + 1, into `values`
-  std::vector<char> constant;         ///< by parameter block
+  std::vector<double> values;  ///< start values of all parameter blocks, one after the other
+  std::vector<Index> start;    ///< parameter blocks + 1, into `values`
+  std::vector<char> constant;  ///< by parameter block
+  /// By parameter block, null where flat; empty while all are.
+  std::vector<std::shared_ptr<const Manifold>> manifolds;
   std::vector<std::string> names;     ///< by parameter block; empty where unnamed
   std::uint64_t values_revision = 0;  ///< counts changes of constants
   std::vector<double> lower, upper;   ///< bounds, like `values`; empty or short where none were set
@@ -145,6 +184,16 @@ struct ResidualProblem::Impl {
   Index parameter_blocks() const { return static_cast<Index>(start.size()) - 1; }
   Index size(Index block) const { return start[detail::at(block) + 1] - start[detail::at(block)]; }
 
+  const Manifold* manifold(Index block) const {
+    return manifolds.empty() ? nullptr : manifolds[detail::at(block)].get();
+  }
+  Index tangent_size(Index block) const {
+    const Manifold* const M = manifold(block);
+    return M == nullptr ? size(block) : M->tangent_size();
+  }
+  /// Not part of x: constant, or on a manifold with no way to move.
+  bool fixed(Index block) const { return constant[detail::at(block)] != 0 || tangent_size(block) == 0; }
+
   const detail::Layout& layout() const;
   /// The same, for someone who may outlive it.
   std::shared_ptr<const detail::Layout> shared_layout() const;
@@ -154,7 +203,9 @@ struct ResidualProblem::Impl {
 
   void set_bound(std::vector<double>& side, ParameterBlock block, Index entry, double value,
                  const char* where);
-  /// Of the variable blocks, in the order of x.
+  /// Throws Error where an entry of the block is bounded.
+  void expect_unbounded(Index block, const Manifold& on) const;
+  /// Of the variable blocks, in the order of steps.
   Bounds bounds() const;
 
   /// Addresses of the parameters of slots of `count` blocks, block after block; `local(b)` numbers them.
@@ -177,6 +228,8 @@ struct ResidualProblem::Impl {
   std::string name(ParameterBlock block) const;
   std::string name(ResidualBlock block) const;
   std::string describe(const detail::Fault& fault) const;
+  /// The sentence that says that a parameter block's point is not on its manifold.
+  std::string off_manifold(Index block, const double* point) const;
 
   /// 1/2 sum rho(|r|^2) of the whole or of a sample, scaled.
   EvalStatus value(const Request& request, ConstVectorRef x, double& value, std::string& fault) const;
@@ -189,6 +242,7 @@ struct ResidualProblem::Impl {
     std::uint64_t layout = 0;  ///< revisions that they are of
     std::uint64_t bounds = 0;
     std::vector<double> lower, upper;
+    std::vector<Index> coordinate;  ///< in x; empty where no block is on a manifold
   };
   mutable PackedBounds packed_bounds_;
 };

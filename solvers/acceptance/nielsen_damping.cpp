@@ -31,7 +31,9 @@ namespace {
 constexpr const char* part = "acceptance 'nielsen-damping'";
 
 struct NielsenDampingOptions {
-  double initial = 3e-12;  // chosen on NIST and MGH: docs/benchmarks.md
+  double initial = 3e-12;       // chosen on NIST and MGH: docs/benchmarks.md
+  double initial_large = 1e-4;  // Ceres 2.1: a radius of 1e4, whose inverse is the damping
+  Index large = 500;            // where small dense roots end: beyond, B itself is factored
   double accept = 1e-4;    // More 1978, sec. 4
   double fall = 5;         // chosen on NIST and MGH (Nielsen 1999: 3)
   double rise = 2;         // Nielsen 1999, beta
@@ -43,6 +45,11 @@ constexpr Field<NielsenDampingOptions> fields[] = {
     {"initial", &NielsenDampingOptions::initial, "chosen on NIST and MGH: docs/benchmarks.md",
      "first damping, relative to the metric; small values start as Gauss-Newton and let rejections find the "
      "scale"},
+    {"initial_large", &NielsenDampingOptions::initial_large,
+     "Ceres 2.1: a radius of 1e4, whose inverse is the damping",
+     "the same for problems of more than `large` variables, where a rejected trial is dear"},
+    {"large", &NielsenDampingOptions::large, "where small dense roots end: beyond, B itself is factored",
+     "variables from which on the first damping is initial_large"},
     {"accept", &NielsenDampingOptions::accept, "More 1978, sec. 4",
      "a trial is accepted where actual over predicted decrease is above this; 0 <= accept < 1"},
     {"fall", &NielsenDampingOptions::fall, "chosen on NIST and MGH (Nielsen 1999: 3)",
@@ -66,7 +73,7 @@ class NielsenDamping final : public Acceptance {
     nu_ = options_.rise;
     const double scale = info.gradient_norm / info.point_norm;
     blind_rescue_ = 1e-3 * (std::isfinite(scale) && scale > 0 ? scale : 1.0);
-    return Damping{options_.initial};
+    return Damping{info.variables > options_.large ? options_.initial_large : options_.initial};
   }
 
   Verdict judge(const Trial& trial, const Control& control) override {
@@ -119,6 +126,9 @@ NielsenDampingOptions checked(const Options& given) {
                  "it must be finite and above minimum");
   require_option(o.initial == 0 || (o.initial >= o.minimum && o.initial <= o.maximum), part, "initial",
                  o.initial, "it must be 0, or from minimum to maximum");
+  require_option(o.initial_large >= o.minimum && o.initial_large <= o.maximum, part, "initial_large",
+                 o.initial_large, "it must lie from minimum to maximum");
+  require_option(o.large >= 0, part, "large", static_cast<std::int64_t>(o.large), "it must not be negative");
   require_option(o.accept >= 0 && o.accept < 1, part, "accept", o.accept,
                  "it must be at least 0 and below 1");
   require_option(o.fall > 1, part, "fall", o.fall, "it must be above 1");

@@ -10,6 +10,7 @@
 #include "problems/analytic/mgh_problem.h"
 #include "problems/analytic/nist_problem.h"
 #include "support/catch.h"
+#include "support/manifold_problems.h"
 
 namespace {
 
@@ -95,8 +96,9 @@ std::vector<Recipe> recipes() {
 
 }  // namespace
 
-TEST_CASE("no recipe allocates after its first accepted iteration", "[allocation]") {
-  const kappa::ResidualProblem problem = kappa::make_nist(kappa::nist_problem("Chwirut2"), 0);
+namespace {
+
+void check_from_first_iteration(const kappa::ResidualProblem& problem) {
   const std::vector<double> start = problem.initial();
   kappa::Stopping stopping;
   stopping.max_iterations = 30;
@@ -114,6 +116,17 @@ TEST_CASE("no recipe allocates after its first accepted iteration", "[allocation
   }
 }
 
+}  // namespace
+
+TEST_CASE("no recipe allocates after its first accepted iteration", "[allocation]") {
+  check_from_first_iteration(kappa::make_nist(kappa::nist_problem("Chwirut2"), 0));
+}
+
+TEST_CASE("no recipe allocates after its first accepted iteration on manifolds", "[allocation]") {
+  check_from_first_iteration(test::loop_in_space());
+  check_from_first_iteration(test::linear_on(kappa::manifolds::sphere(4), {0.5, -0.5, 0.5, 0.5}, 1.0));
+}
+
 TEST_CASE("the counter counts", "[allocation]") {
   allocations = 0;
   counting = true;
@@ -123,8 +136,9 @@ TEST_CASE("the counter counts", "[allocation]") {
   delete p;
 }
 
-TEST_CASE("a solve that the workspace has seen the like of allocates nothing", "[allocation]") {
-  const kappa::ResidualProblem problem = kappa::make_nist(kappa::nist_problem("Misra1a"), 0);
+namespace {
+
+void check_second_solve(const kappa::ResidualProblem& problem) {
   const std::vector<double> start = problem.initial();
   kappa::Stopping stopping;
   stopping.max_iterations = 30;
@@ -144,6 +158,16 @@ TEST_CASE("a solve that the workspace has seen the like of allocates nothing", "
     CHECK(result.x == first);
     CHECK(result.reason == reason);
   }
+}
+
+}  // namespace
+
+TEST_CASE("a solve that the workspace has seen the like of allocates nothing", "[allocation]") {
+  check_second_solve(kappa::make_nist(kappa::nist_problem("Misra1a"), 0));
+}
+
+TEST_CASE("so does one on manifolds", "[allocation]") {
+  check_second_solve(test::loop_in_space());
 }
 
 TEST_CASE("with bounds no recipe allocates after its first iteration either, where a face is held by then",

@@ -5,12 +5,8 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <random>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,65 +14,17 @@
 #include "problems/io/bal_generated.h"
 #include "problems/residual/reprojection.h"
 #include "support/catch.h"
+#include "support/files.h"
 
 namespace {
 
 using kappa::BalProblem;
 using kappa::GeneratedBal;
 using kappa::Index;
+using kappa::test::check_says;
+using kappa::test::Folder;
+using kappa::test::message;
 using Kind = kappa::GeneratedBal::Kind;
-
-/// A folder of its own for each test, gone at its end.
-class Folder {
- public:
-  Folder() {
-    std::random_device device;
-    path_ = std::filesystem::temp_directory_path() / ("kappa-bal-test-" + std::to_string(device()));
-    std::filesystem::create_directory(path_);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string with(const std::string& name, const std::string& content) const {
-    std::ofstream(*this / name, std::ios::binary) << content;
-    return *this / name;
-  }
-  std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-template <class Action>
-std::string message(const Action& action) {
-  try {
-    action();
-  } catch (const kappa::Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-void check_says(const std::string& said, const std::vector<std::string>& pieces) {
-  for (const std::string& piece : pieces) {
-    INFO(said << "\n  should contain: " << piece);
-    CHECK(said.find(piece) != std::string::npos);
-  }
-}
 
 /// Two cameras, one point, two observations; `wrong` replaces line `line` (from 1).
 std::string small_file(std::size_t line = 0, const std::string& wrong = "") {
@@ -485,39 +433,4 @@ TEST_CASE("a wrong description of a generated problem is told with the right one
   check_says(said("generated/street?rotation=nan"), {"rotation", "finite"});
   check_says(message([] { kappa::parse_generated_bal("street"); }), {"expected generated/street"});
   check_says(said("no-such-file.txt"), {"no-such-file.txt", "cannot be read"});
-}
-
-TEST_CASE("the picture shows cameras at their centres in green and points in white") {
-  const Folder folder;
-  BalProblem problem = kappa::generate_bal(at_truth(small_ones[2]));
-  // A quarter turn about z takes the centre (2, 0, 0) to (0, 2, 0), so t = (0, -2, 0).
-  const double camera[9] = {0, 0, std::acos(0.0), 0, -2, 0, 1000, 0, 0};
-  std::copy(camera, camera + 9, problem.parameters.begin());
-  kappa::write_bal_ply(problem, folder / "picture.ply");
-  std::istringstream text(content(folder / "picture.ply"));
-  std::string line;
-  std::getline(text, line);
-  CHECK(line == "ply");
-  while (std::getline(text, line) && line != "end_header") {
-    if (line.starts_with("element")) {
-      CHECK(line == "element vertex 22");
-    }
-  }
-  int rows = 0;
-  for (double x, y, z, r, g, b; text >> x >> y >> z >> r >> g >> b; ++rows) {
-    if (rows == 0) {
-      CHECK(x == Approx(2.0).epsilon(1e-8));
-      CHECK(std::fabs(y) < 1e-8);
-      CHECK(std::fabs(z) < 1e-8);
-    }
-    CHECK((g > 200.0));
-    CHECK((r > 200.0) == (rows >= 2));
-    CHECK((b > 200.0) == (rows >= 2));
-    if (rows >= 2) {
-      CHECK(x == Approx(problem.point(rows - 2)[0]).epsilon(1e-7));
-    }
-  }
-  CHECK(rows == 22);
-  CHECK(text.eof());
-  CHECK(folder.files() == 1);
 }

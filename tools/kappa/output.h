@@ -8,8 +8,9 @@
 
 namespace kappa::cli {
 
-/// Throws Error where a file of this name could not be written, so that a long solve is not in vain.
-void check_writable(const std::string& path);
+/// Throws Error where a file of this name, given with this option, could not be written, so that a long solve
+/// is not in vain.
+void check_writable(const std::string& option, const std::string& path);
 
 /// The file appears under its name only when complete.
 void write_solution(const Target& target, ConstVectorRef x, const std::string& path);

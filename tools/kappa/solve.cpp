@@ -9,6 +9,7 @@
 #include "command.h"
 #include "json.h"
 #include "output.h"
+#include "picture.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
@@ -40,7 +41,10 @@ int exit_status(const Result& result, int signal) {
 int solve(const SolveArguments& given) {
   const Method method = choose_method(given.method);
   if (!given.output.empty()) {
-    check_writable(given.output);
+    check_writable("--output", given.output);
+  }
+  if (!given.picture.empty()) {
+    check_picture(given.picture);
   }
   SignalWatch signals;
   const int threads = given.threads ? static_cast<int>(*given.threads) : tbb::info::default_concurrency();
@@ -50,6 +54,9 @@ int solve(const SolveArguments& given) {
 
   std::unique_ptr<Observer> observer = choose_observer(given);
   const Target target = load_target(given.target);
+  if (!given.picture.empty()) {
+    check_drawable(target);
+  }
   Stopping stopping = given.stopping;
   stopping.stop = signals.begin();
   const Result result =
@@ -60,6 +67,9 @@ int solve(const SolveArguments& given) {
   print(given.json ? json(solved) : summary(solved));
   if (!given.output.empty()) {
     write_solution(target, result.x, given.output);
+  }
+  if (!given.picture.empty()) {
+    write_picture(solved, given.picture);
   }
   return exit_status(result, signals.received());
 }

@@ -16,7 +16,8 @@ struct SolveArguments {
   std::optional<Index> threads;  ///< all cores where it is not given
   bool json = false;
   bool verbose = false;
-  std::string output;  ///< empty: no file
+  std::string output;   ///< empty: no file
+  std::string picture;  ///< empty: no picture
 };
 
 /// Returns the exit status. Throws Error for whatever cannot be set up.

@@ -107,7 +107,7 @@ void add_solve(CLI::App& app, Run& run) {
   const auto given = std::make_shared<SolveArguments>();
   CLI::App* command = app.add_subcommand("solve", "Solve a target from its start and say how it went");
   command->add_option("TARGET", given->target,
-                      "SCHEME:NAME, such as nist:Misra1a, mgh:rosenbrock?factor=10, bal:FILE");
+                      "SCHEME:NAME, such as nist:Misra1a, mgh:rosenbrock?factor=10, bal:FILE, g2o:FILE");
   add_method(*command, given->method);
   add_stopping(*command, given->stopping);
   add(*command, "--threads", "N", "Threads to use [all cores]",
@@ -116,7 +116,12 @@ void add_solve(CLI::App& app, Run& run) {
   command->add_flag("--verbose", given->verbose, "A table of the iterations on standard error");
   command
       ->add_option("--output", given->output,
-                   "Write the solution: as a BAL file for bal, else a number a line")
+                   "Write the solution: as a BAL file for bal, a g2o file for g2o, else a number a line")
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--picture", given->picture,
+          "Draw it (bal, g2o): .html shows start and solution, .ply holds the solution for mesh viewers")
       ->type_name("FILE");
   command->footer(R"(Ctrl-C ends the solve with the best point so far; a second one kills.
 Exit status: 0 converged, 1 not converged, 2 set-up error, 130 stopped by Ctrl-C.)");
