@@ -75,7 +75,8 @@ const char* name(BoundSide side);
 
 /// A variable that lies on one of its bounds. A fixed one is on the side that its gradient presses against.
 struct ActiveBound {
-  Index variable = 0;  ///< entry of gradients and steps, and of x where nothing is on a manifold
+  Index variable = 0;  ///< entry of x
+  Index tangent = 0;   ///< its entry in steps and gradients, which Problem::variable_name names
   BoundSide side = BoundSide::lower;
   /// By how much f would fall for a unit that the bound gave way: g_i at a lower bound, -g_i at an upper one.
   /// Not negative at a solution.

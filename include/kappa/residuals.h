@@ -76,8 +76,9 @@ class ResidualProblem final : public Problem {
   void set_values(ParameterBlock block, ConstVectorRef values);
 
   /// Bounds on the entries of a block, infinite until they are set; equal ones fix an entry. The values are
-  /// copied. On a constant block they are kept and have no effect. Throw Error for an entry that does not
-  /// exist and for a bound that is not a number; minimize throws where a lower bound is above the upper.
+  /// copied. On a constant block they are kept and have no effect; a block on a manifold takes none. Throw
+  /// Error for an entry that does not exist and for a bound that is not a number; minimize throws where a
+  /// lower bound is above the upper.
   void set_lower(ParameterBlock block, Index entry, double value);
   void set_upper(ParameterBlock block, Index entry, double value);
   /// On a whole block; as many values as the block has entries.

@@ -115,9 +115,9 @@ void Box::active(ConstVectorRef x, ConstVectorRef gradient, std::vector<ActiveBo
     const bool lower = xi == entry.lower;
     const bool upper = xi == entry.upper;
     if (lower && (!upper || g >= 0)) {
-      out.push_back({entry.tangent, BoundSide::lower, g});
+      out.push_back({entry.coordinate, entry.tangent, BoundSide::lower, g});
     } else if (upper) {
-      out.push_back({entry.tangent, BoundSide::upper, -g});
+      out.push_back({entry.coordinate, entry.tangent, BoundSide::upper, -g});
     }
   }
 }

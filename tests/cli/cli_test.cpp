@@ -20,6 +20,7 @@
 #include "problems/analytic/mgh.h"
 #include "problems/analytic/nist.h"
 #include "problems/io/bal.h"
+#include "problems/targets.h"
 #include "support/catch.h"
 
 namespace {
@@ -179,10 +180,10 @@ std::string read_file(const std::string& path) {
   return out.str();
 }
 
-const std::set<std::string> solve_keys = {
-    "problem",       "method",      "outcome",       "termination", "reason",
-    "initial_value", "final_value", "gradient_norm", "iterations",  "evaluations",
-    "seconds",       "threads",     "version",       "notes",       "x"};
+const std::set<std::string> solve_keys = {"problem",       "method",        "outcome",       "termination",
+                                          "reason",        "active_bounds", "initial_value", "final_value",
+                                          "gradient_norm", "iterations",    "evaluations",   "seconds",
+                                          "threads",       "version",       "notes",         "x"};
 
 std::set<std::string> keys_of(const Json& object) {
   std::set<std::string> out;
@@ -239,6 +240,27 @@ TEST_CASE("the summary of a NIST regression compares with the certified values")
   const std::size_t at = done.out.find("fewest correct digits of a parameter: ");
   REQUIRE(at != std::string::npos);
   CHECK(std::strtod(done.out.c_str() + at + 38, nullptr) > 7);
+}
+
+TEST_CASE("a bounded problem's result says which variables are at a bound") {
+  const Finished done = run({"solve", "mgh-bounded:wood", "--json", "--optimizer", "newton"});
+  CHECK(done.status == 0);
+  const Json j = Json::parse(done.out);
+  CHECK(keys_of(j) == solve_keys);
+  REQUIRE(j["active_bounds"].size() == 1);
+  const Json& active = j["active_bounds"][0];
+  CHECK(keys_of(active) == std::set<std::string>{"variable", "name", "side", "multiplier"});
+  CHECK(active["variable"] == 0);
+  CHECK(active["side"] == "upper");
+  CHECK(active["multiplier"].get<double>() > 0);
+  CHECK(j["x"][0] == 0.0);
+  const Finished summary = run({"solve", "mgh-bounded:wood"});
+  CHECK(contains(summary.out, "x, entry 0 upper (multiplier "));
+  CHECK(contains(summary.out, "of the projected one"));
+  CHECK(Json::parse(run({"solve", "mgh:wood", "--json"}).out)["active_bounds"].empty());
+  const Finished none = run({"solve", "mgh-bounded:28"});
+  CHECK(none.status == 2);
+  CHECK(contains(none.err, "28 to 31 are unconstrained"));
 }
 
 TEST_CASE("a target by number and factor is named in full in the result") {
@@ -394,7 +416,7 @@ TEST_CASE("list shows every part that is registered, and every scheme") {
   CHECK(contains(done.out, "nist:"));
   const Json j = Json::parse(run({"list", "--json"}).out);
   CHECK(j["parts"].size() == kappa::registry().list().size());
-  CHECK(j["schemes"].size() == 3);
+  CHECK(j["schemes"].size() == kappa::target_schemes().size());
   CHECK(j["schemes"][0]["names"].size() == 27);
 }
 

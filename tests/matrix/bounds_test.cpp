@@ -98,11 +98,11 @@ void check_active(const Problem& problem, const Result& r) {
     const auto variable = static_cast<Index>(i);
     const double g = at.gradient[i];
     if (bounds.lower[i] == bounds.upper[i]) {
-      expected.push_back({variable, g >= 0 ? BoundSide::lower : BoundSide::upper, std::fabs(g)});
+      expected.push_back({variable, variable, g >= 0 ? BoundSide::lower : BoundSide::upper, std::fabs(g)});
     } else if (r.x[i] == bounds.lower[i]) {
-      expected.push_back({variable, BoundSide::lower, g});
+      expected.push_back({variable, variable, BoundSide::lower, g});
     } else if (r.x[i] == bounds.upper[i]) {
-      expected.push_back({variable, BoundSide::upper, -g});
+      expected.push_back({variable, variable, BoundSide::upper, -g});
     }
   }
   REQUIRE(r.active_bounds.size() == expected.size());
@@ -290,6 +290,18 @@ ResidualProblem valley(double x0 = -1.2, double y0 = 1.0) {
   p.add(autodiff<3, 2>(Valley{}), {x});
   return p;
 }
+
+/// r = length direction - (1, 2, -2) and the offset.
+struct Scaled {
+  template <class T>
+  bool operator()(const T* direction, const T* size, T* r) const {
+    r[0] = size[0] * direction[0] - 1.0;
+    r[1] = size[0] * direction[1] - 2.0;
+    r[2] = size[0] * direction[2] + 2.0;
+    r[3] = size[1];
+    return true;
+  }
+};
 
 /// Keeps the points of a solve.
 class Path final : public Observer {
@@ -657,6 +669,38 @@ TEST_CASE("a bundle adjustment with bounded focal lengths is solved by blocks an
   }
   for (const double v : values) {
     CHECK(v == Approx(values.front()).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("bounds on flat blocks go together with manifolds on others", "[matrix]") {
+  // A vector of length 3 as direction times length, where the length is at most 2 and its offset at least
+  // 0.1.
+  ResidualProblem p;
+  const auto direction = p.add_parameters({1.0, 0.0, 0.0}, manifolds::sphere(3), "direction");
+  const auto size = p.add_parameters({5.0, 0.0}, "size");
+  p.add(autodiff<4, 3, 2>(Scaled{}), {direction, size});
+  p.set_upper(size, 0, 2.0);
+  p.set_lower(size, 1, 0.1);
+  for (const Recipe& recipe : dense_recipes()) {
+    INFO(recipe.name);
+    const Result r = minimize(p, p.initial(), recipe.method);
+    INFO(r.reason);
+    CHECK(r.converged());
+    const ConstVectorRef d = p.values(direction, r.x);
+    const ConstVectorRef s = p.values(size, r.x);
+    CHECK(s[0] == 2.0);
+    CHECK(s[1] == 0.1);
+    CHECK(d[0] == Approx(1.0 / 3).epsilon(1e-9));
+    CHECK(d[1] == Approx(2.0 / 3).epsilon(1e-9));
+    CHECK(d[2] == Approx(-2.0 / 3).epsilon(1e-9));
+    REQUIRE(r.active_bounds.size() == 2);
+    CHECK(r.active_bounds[0].variable == 3);
+    CHECK(r.active_bounds[0].tangent == 2);
+    CHECK(r.active_bounds[0].side == BoundSide::upper);
+    CHECK(r.active_bounds[0].multiplier == Approx(1.0).epsilon(1e-9));
+    CHECK(r.active_bounds[1].variable == 4);
+    CHECK(r.active_bounds[1].multiplier == Approx(0.1).epsilon(1e-9));
+    CHECK(p.variable_name(r.active_bounds[1].tangent) == "size, entry 1");
   }
 }
 

@@ -43,7 +43,7 @@ std::string json(const Solved& solved) {
   out["active_bounds"] = Object::array();
   for (const ActiveBound& bound : r.active_bounds) {
     out["active_bounds"].push_back({{"variable", bound.variable},
-                                    {"name", solved.target.problem->variable_name(bound.variable)},
+                                    {"name", solved.target.problem->variable_name(bound.tangent)},
                                     {"side", name(bound.side)},
                                     {"multiplier", bound.multiplier}});
   }

@@ -39,9 +39,8 @@ std::string active_bounds(const Problem& problem, const std::vector<ActiveBound>
   }
   std::string out;
   for (std::size_t i = 0; i < std::min(shown, active.size()); ++i) {
-    out +=
-        text("%s%s %s (multiplier %.3g)", i == 0 ? "" : ", ",
-             problem.variable_name(active[i].variable).c_str(), name(active[i].side), active[i].multiplier);
+    out += text("%s%s %s (multiplier %.3g)", i == 0 ? "" : ", ",
+                problem.variable_name(active[i].tangent).c_str(), name(active[i].side), active[i].multiplier);
   }
   return active.size() > shown ? out + text("; and %zu more", active.size() - shown) : out;
 }
