@@ -16,7 +16,8 @@
 // to the last digits of the platform's sine, cosine and arc tangent.
 //
 // Every camera sees at least ten points and every point is seen by at least two cameras. Time: about half a
-// microsecond an observation; memory: that of the result.
+// microsecond an observation on one thread, on as many threads as the caller's arena has; memory: twice that
+// of the result, for a moment.
 #pragma once
 
 #include <cstdint>

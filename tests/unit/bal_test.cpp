@@ -1,5 +1,8 @@
 #include "problems/io/bal.h"
 
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -290,6 +293,21 @@ TEST_CASE("the same seed generates the same bits and another seed other ones") {
     const BalProblem other = kappa::generate_bal(options);
     CHECK(other.parameters != first.parameters);
     CHECK(other.observed != first.observed);
+  }
+}
+
+TEST_CASE("a generated problem has the same bits for every number of threads") {
+  for (const GeneratedBal& options : {GeneratedBal{.kind = Kind::street, .cameras = 100, .points = 20000},
+                                      GeneratedBal{.kind = Kind::tourist, .cameras = 100, .points = 20000}}) {
+    const auto with = [&](int threads) {
+      const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                      static_cast<std::size_t>(threads));
+      tbb::task_arena arena(threads);
+      return arena.execute([&] { return kappa::generate_bal(options); });
+    };
+    const BalProblem alone = with(1);
+    CHECK(with(2) == alone);
+    CHECK(with(4) == alone);
   }
 }
 
