@@ -514,7 +514,6 @@ TEST_CASE("--output of a bundle adjustment is a BAL file whose start is the solu
   const Json j = Json::parse(first.out);
   CHECK(kappa::read_bal(file).cameras == 4);
   const Json again = Json::parse(run({"solve", "bal:" + file, "--json", "--max-iterations", "0"}).out);
-  CHECK(kappa::read_bal(file).parameters == j["x"].get<std::vector<double>>());
   // Values with and without derivatives may differ in their rounding.
   CHECK(again["initial_value"].get<double>() == Approx(j["final_value"].get<double>()).epsilon(1e-12));
 }
