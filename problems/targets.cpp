@@ -61,13 +61,13 @@ std::vector<std::string> names_of(const Problems& problems) {
   return out;
 }
 
-template <class Problems>
-void require_name(const std::string& scheme, const std::string& given, const Problems& problems) {
+void require_name(const std::string& scheme, const std::string& given,
+                  const std::vector<std::string>& names) {
   if (!given.empty()) {
     return;
   }
   std::string valid;
-  for (const std::string& name : names_of(problems)) {
+  for (const std::string& name : names) {
     valid += (valid.empty() ? "" : ", ") + name;
   }
   throw Error(scheme + ": names no problem; write " + scheme + ":NAME with one of " + valid);
@@ -75,7 +75,7 @@ void require_name(const std::string& scheme, const std::string& given, const Pro
 
 Target load_nist(std::string_view text) {
   const auto [name, keys] = split_keys("nist", text);
-  require_name("nist", name, nist_problems());
+  require_name("nist", name, names_of(nist_problems()));
   int start = 0;
   for (const auto& [key, value] : keys) {
     if (key != "start") {
@@ -95,30 +95,63 @@ Target load_nist(std::string_view text) {
   return out;
 }
 
-double read_factor(const std::string& value) {
+double read_factor(const std::string& scheme, const std::string& value) {
   double out = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
   if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(out) || out <= 0) {
-    throw Error("mgh: key 'factor' cannot be '" + value +
+    throw Error(scheme + ": key 'factor' cannot be '" + value +
                 "'; it takes a positive number, in the collection 1, 10 or 100");
   }
   return out;
 }
 
-Target load_mgh(std::string_view text) {
-  const auto [name, keys] = split_keys("mgh", text);
-  require_name("mgh", name, mgh_problems());
+/// The problem and the multiple of its start that "rosenbrock?factor=10" names.
+std::pair<const MghProblem*, double> read_mgh(const std::string& scheme, std::string_view text,
+                                              const std::vector<std::string>& names) {
+  const auto [name, keys] = split_keys(scheme, text);
+  require_name(scheme, name, names);
   double factor = 1;
   for (const auto& [key, value] : keys) {
     if (key != "factor") {
-      unknown_key("mgh", key, "factor");
+      unknown_key(scheme, key, "factor");
     }
-    factor = read_factor(value);
+    factor = read_factor(scheme, value);
   }
-  const MghProblem& data = mgh_problem(name);
+  return {&mgh_problem(name), factor};
+}
+
+std::string mgh_address(const MghProblem& data, double factor) {
+  return data.name + (factor == 1 ? std::string() : "?factor=" + to_text(factor));
+}
+
+std::vector<std::string> bounded_mgh_names() {
+  std::vector<std::string> out;
+  for (const MghBounds& bounds : mgh_bounds()) {
+    out.emplace_back(mgh_problem(std::to_string(bounds.number)).name);
+  }
+  return out;
+}
+
+Target load_bounded_mgh(std::string_view text) {
+  const auto [found, factor] = read_mgh("mgh-bounded", text, bounded_mgh_names());
+  const MghBounds& bounds = mgh_bounds(*found);
+  auto problem = std::make_unique<ResidualProblem>(make_mgh(*found, bounds, factor));
+  Target out;
+  out.name = mgh_address(*found, factor);
+  out.x0 = problem->initial();
+  out.problem = std::move(problem);
+  out.known_minimum = bounds.value / 2;
+  out.note = "problem " + std::to_string(found->number) + " of Moré, Garbow and Hillstrom (" + found->title +
+             ") in Gay's box; the objective there is twice kappa's";
+  return out;
+}
+
+Target load_mgh(std::string_view text) {
+  const auto [found, factor] = read_mgh("mgh", text, names_of(mgh_problems()));
+  const MghProblem& data = *found;
   auto problem = std::make_unique<ResidualProblem>(make_mgh(data, factor));
   Target out;
-  out.name = data.name + (factor == 1 ? std::string() : "?factor=" + to_text(factor));
+  out.name = mgh_address(data, factor);
   out.x0 = problem->initial();
   out.problem = std::move(problem);
   out.note = "problem " + std::to_string(data.number) + " of Moré, Garbow and Hillstrom (" + data.title +
@@ -246,6 +279,12 @@ const std::vector<TargetScheme>& target_schemes() {
        {{"factor", "1", "", "multiple of the standard start; the collection's are 1, 10 and 100"}},
        [] { return names_of(mgh_problems()); },
        load_mgh},
+      {"mgh-bounded",
+       "31 of them in the boxes of Gay, which cut off most unconstrained minima.",
+       "mgh-bounded:wood",
+       {{"factor", "1", "", "multiple of the standard start, which is then moved into the box"}},
+       bounded_mgh_names,
+       load_bounded_mgh},
       {"bal", "Bundle adjustment from a file in the BAL format, or generated.",
        "bal:problem-16-22106-pre.txt", generated_keys(),
        [] {

@@ -2,6 +2,7 @@
 //
 //   nist:Misra1a?start=2          a NIST regression (problems/analytic/nist.h)
 //   mgh:rosenbrock?factor=10      a Moré-Garbow-Hillstrom problem (problems/analytic/mgh.h)
+//   mgh-bounded:rosenbrock        the same in Gay's box (problems/analytic/mgh_bounds.h)
 //   bal:FILE                      a bundle-adjustment file (problems/io/bal.h)
 //   bal:generated/street?seed=2   a synthetic one (problems/io/bal_generated.h)
 //   g2o:FILE                      a pose graph (problems/io/g2o.h)

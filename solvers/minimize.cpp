@@ -28,16 +28,6 @@ using Clock = std::chrono::steady_clock;
 using detail::Choice;
 using detail::print_to;
 
-double largest_entry(ConstVectorRef v) {
-  double out = 0;
-  for (const double e : v) {
-    if (!(std::fabs(e) <= out)) {  // catches NaN too
-      out = std::fabs(e);
-    }
-  }
-  return out;
-}
-
 bool all_finite(ConstVectorRef v) {
   for (const double e : v) {
     if (!std::isfinite(e)) {
@@ -71,7 +61,8 @@ class Solve {
 
  private:
   void set_up(ConstVectorRef x0);
-  bool begin(ConstVectorRef x0);
+  void set_up_bounds();
+  bool begin();
   void settle_step_solver();
   double point_norm();
   bool model_current();
@@ -233,10 +224,6 @@ void Solve::draw_samples() {
 void Solve::set_up(ConstVectorRef x0) {
   expects(static_cast<Index>(x0.size()) == problem_.dimension(),
           "minimize: x0 must have as many entries as the problem has dimensions");
-  if (!problem_.bounds().empty()) {
-    throw Error("the problem has bounds on its variables, and optimizer '" + method_.optimizer +
-                "' would ignore them; remove the bounds or transform the variables");
-  }
   const std::vector<double>::size_type n = x0.size();
   Result& r = result_;
   // Room for the sentences of the result, so that nothing is allocated when it is written.
@@ -255,6 +242,7 @@ void Solve::set_up(ConstVectorRef x0) {
     }
   }
   r.x.assign(x0.begin(), x0.end());
+  r.active_bounds.clear();
   r.value = r.initial_value = r.gradient_norm = std::nan("");
   r.iterations = r.trials = r.factorizations = 0;
   r.evaluations = {};
@@ -286,6 +274,7 @@ void Solve::set_up(ConstVectorRef x0) {
   }
   r.curvature = curvature.name;
   note(curvature.why);
+  set_up_bounds();
 
   interrupt_.stop = stopping_.stop;
   if (stopping_.time_limit < std::chrono::duration<double>(1e9)) {
@@ -299,6 +288,19 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.best_x.assign(n, 0.0);
 }
 
+/// The bounds, and a start inside them.
+void Solve::set_up_bounds() {
+  w_.box.read(problem_);
+  const Index moved = w_.box.project(result_.x);
+  result_.active_bounds.reserve(w_.box.entries().size());
+  if (moved > 0) {
+    print_to(w_.sentence,
+             "%td of %td entries of the start were outside their bounds and have been moved onto them", moved,
+             problem_.dimension());
+    note(w_.sentence.c_str());
+  }
+}
+
 void Solve::settle_step_solver() {
   const SymmetricOperator& B = w_.curvature->at_point();
   const Choice choice = detail::choose_step(method_, B, w_.acceptance->control(), needs_);
@@ -310,21 +312,24 @@ void Solve::settle_step_solver() {
                 w_.curvature.spec.name + "': " + *why);
   }
   w_.step_solver->start();
+  if (w_.box.bounded()) {
+    w_.bounded_step.start(w_.box, *w_.step_solver.part, needs_);
+  }
   result_.step = choice.name;
   note(choice.why);
 }
 
 /// First point: evaluate, refresh, choose the step solver, prepare, first control.
-bool Solve::begin(ConstVectorRef x0) {
+bool Solve::begin() {
   draw_samples();
   if (sampled()) {  // values are reported on the whole sum
-    w_.trial.reset(x0, 0);
+    w_.trial.reset(result_.x, 0);
     if (const EvalStatus status = evaluate(w_.trial, Want::value | Want::gradient, {});
         status == EvalStatus::ok) {
       result_.initial_value = w_.trial.value;
     }
   }
-  w_.current.reset(x0, gradient_sample_.id);
+  w_.current.reset(result_.x, gradient_sample_.id);
   const EvalStatus status = complete(w_.current);
   if (includes(w_.current.have, Want::value)) {
     result_.initial_value = sampled() ? result_.initial_value : w_.current.value;
@@ -354,6 +359,7 @@ bool Solve::begin(ConstVectorRef x0) {
   info.gradient_norm = w_.metric.dual_norm(w_.current.gradient);
   info.point_norm = point_norm();
   info.value = w_.current.value;
+  info.variables = problem_.tangent_dimension();
   control_ = w_.acceptance->start(info);
   observe(Progress::Event::start, nullptr);
   return true;
@@ -370,10 +376,11 @@ double Solve::point_norm() {
 
 /// The model at the current, refreshed point: metric, prepare.
 bool Solve::model_current() {
-  gradient_norm_ = largest_entry(w_.current.gradient);
+  gradient_norm_ = w_.box.stationarity(w_.current.x, w_.current.gradient);
   w_.metric.update(w_.curvature->at_point());
+  const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
   const StepStatus status =
-      w_.step_solver->prepare({w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_});
+      w_.box.bounded() ? w_.bounded_step.prepare(w_.current.x, model) : w_.step_solver->prepare(model);
   if (status == StepStatus::interrupted) {
     return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
   }
@@ -414,7 +421,8 @@ bool Solve::stop_before_step() {
 bool Solve::try_step() {
   Trial trial;
   ++result_.trials;
-  trial.step = w_.step_solver->solve(control_, w_.step);
+  trial.step =
+      w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step) : w_.step_solver->solve(control_, w_.step);
   trial.current_value = w_.current.value;
   trial.value_rounding = w_.current.value_rounding;
   trial.value = std::nan("");
@@ -427,7 +435,7 @@ bool Solve::try_step() {
   }
   if (trial.step.status == StepStatus::ok) {
     const bool free_step = trial.step.limit == StepReport::Limit::interior && !schedule();
-    if (free_step) {
+    if (free_step || trial.step.limit == StepReport::Limit::bounds) {
       free_predicted_ = trial.step.predicted_decrease;
     }
     if (free_step && trial.step.predicted_decrease >= 0 &&
@@ -437,6 +445,7 @@ bool Solve::try_step() {
     draw_samples();
     w_.trial.reset(w_.current.x, schedule() ? gradient_sample_.id : w_.current.sample);
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
+    w_.box.settle(w_.current.x, w_.step, w_.trial.x);
     if (w_.trial.x == w_.current.x && !schedule()) {
       return finish(free_predicted_ <= trial.rounding() ? Termination::rounding_limit
                                                         : Termination::control_exhausted);
@@ -571,7 +580,7 @@ bool Solve::restore_current(const Trial& trial) {
 
 /// Progress is a value or a gradient below the best so far by more than rounding.
 void Solve::progress_made(const Trial& trial) {
-  const double gradient_norm = largest_entry(w_.current.gradient);
+  const double gradient_norm = w_.box.stationarity(w_.current.x, w_.current.gradient);
   const bool better_value = w_.current.value < best_value_ - trial.rounding();
   const bool better_gradient = gradient_norm < 0.9 * best_gradient_norm_;
   stalled_ = better_value || better_gradient ? 0 : stalled_ + 1;
@@ -601,7 +610,7 @@ void Solve::observe(Progress::Event event, const Trial* trial) {
 
 void Solve::run(ConstVectorRef x0) {
   set_up(x0);
-  if (begin(x0)) {
+  if (begin()) {
     while (!stop_before_step() && try_step()) {
     }
   }
@@ -613,6 +622,7 @@ void Solve::write_result() {
   r.outcome = outcome_of(r.termination);
   const Evaluation& at = w_.current;
   r.gradient_norm = gradient_norm_;
+  const Evaluation* returned = &w_.current;
   if (r.termination != Termination::initial_point && !at.x.empty() && includes(at.have, Want::value)) {
     r.x.assign(at.x.begin(), at.x.end());
     r.value = at.value;
@@ -630,12 +640,16 @@ void Solve::write_result() {
       ++r.evaluations.gradient;
       if (problem_.evaluate(request, w_.trial) == EvalStatus::ok) {
         r.value = w_.trial.value;
-        r.gradient_norm = largest_entry(w_.trial.gradient);
+        r.gradient_norm = w_.box.stationarity(r.x, w_.trial.gradient);
+        returned = &w_.trial;
       } else {
         r.outcome = Outcome::failed;
         r.termination = Termination::evaluation_failed;
       }
     }
+  }
+  if (includes(returned->have, Want::gradient) && returned->x == r.x) {
+    w_.box.active(r.x, returned->gradient, r.active_bounds);
   }
   r.evaluations.product = w_.curvature.part != nullptr ? w_.curvature->products() : 0;
   if (w_.step_solver.part != nullptr && w_.step_solver.spec.name == r.step) {
@@ -660,9 +674,10 @@ void Solve::write_result() {
   r.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
 
   const double f = r.value;
+  const char* gradient = w_.box.bounded() ? "projected gradient" : "gradient";
   switch (r.termination) {
     case Termination::gradient_tolerance:
-      print_to(r.reason, "largest gradient entry %.3g is at most the tolerance %.3g", r.gradient_norm,
+      print_to(r.reason, "largest %s entry %.3g is at most the tolerance %.3g", gradient, r.gradient_norm,
                stopping_.gradient_tolerance);
       break;
     case Termination::decrease_tolerance:
@@ -681,11 +696,11 @@ void Solve::write_result() {
                last_predicted_, f);
       break;
     case Termination::no_progress:
-      print_to(r.reason,
-               "%td trials in a row lowered neither the value %.6g nor the gradient %.3g, although a gain of "
-               "%.3g was "
-               "predicted",
-               stalled_, f, r.gradient_norm, last_predicted_);
+      print_to(
+          r.reason,
+          "%td trials in a row lowered neither the value %.6g nor the %s %.3g, although a gain of %.3g was "
+          "predicted",
+          stalled_, f, gradient, r.gradient_norm, last_predicted_);
       break;
     case Termination::control_exhausted:
       print_to(
@@ -694,12 +709,12 @@ void Solve::write_result() {
           name(w_.acceptance->control()), value(control_), f);
       break;
     case Termination::max_iterations:
-      print_to(r.reason, "%td iterations, the limit, are used; largest gradient entry %.3g", r.iterations,
+      print_to(r.reason, "%td iterations, the limit, are used; largest %s entry %.3g", r.iterations, gradient,
                r.gradient_norm);
       break;
     case Termination::max_evaluations:
-      print_to(r.reason, "%td trial evaluations, the limit, are used; largest gradient entry %.3g",
-               trial_evaluations_, r.gradient_norm);
+      print_to(r.reason, "%td trial evaluations, the limit, are used; largest %s entry %.3g",
+               trial_evaluations_, gradient, r.gradient_norm);
       break;
     case Termination::time_limit:
       print_to(r.reason, "the time limit of %.3g s is used up after %td iterations",
@@ -719,8 +734,8 @@ void Solve::write_result() {
                r.iterations == 0 ? "start" : "last point");
       break;
     case Termination::step_failed:
-      print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest gradient entry %.3g",
-               r.step.c_str(), name(w_.acceptance->control()), value(control_), r.gradient_norm);
+      print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest %s entry %.3g", r.step.c_str(),
+               name(w_.acceptance->control()), value(control_), gradient, r.gradient_norm);
       break;
     case Termination::unbounded:
       print_to(r.reason, "value %.6g is at most %.3g: the objective seems to have no lower bound", f,

@@ -9,6 +9,7 @@
 #include "kappa/curvature.h"
 #include "kappa/minimize.h"
 #include "kappa/step.h"
+#include "solvers/bounds/bounded_step.h"
 
 namespace kappa {
 
@@ -26,6 +27,8 @@ struct Workspace::Impl {
   Made<StepSolver> step_solver;
   Made<Acceptance> acceptance;
   Metric metric;
+  detail::Box box;
+  detail::BoundedStep bounded_step;
 
   /// The three slots, and a fourth for a curvature that sees a mini-batch of its own.
   Evaluation current, trial, kept, curvature_point;

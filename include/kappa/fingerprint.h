@@ -72,6 +72,7 @@ struct Fingerprint {
     trunc,
     maximum,
     scale,
+    array,
     compared
   };
 
@@ -111,6 +112,18 @@ struct Fingerprint {
   }
 
   friend bool is_constant(const Fingerprint&) { return true; }
+
+  /// An array f(x), as one operation whatever branch it takes.
+  template <class F>
+  static auto lane_by_lane(const Fingerprint& x, const F& f) {
+    constexpr std::size_t size = std::tuple_size_v<decltype(f(0.0))>;
+    const auto value = f(x.value);
+    std::optional<std::array<Fingerprint, size>> result(std::in_place);
+    for (std::size_t k = 0; k < size; ++k) {
+      (*result)[k] = {value[k], hash_of(Operation::array, x.hash, size, k)};
+    }
+    return result;
+  }
 
   /// What is compared belongs to what a functor computes.
   static void note(const Fingerprint& x, const Fingerprint& y) {

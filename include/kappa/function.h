@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kappa/differentiate.h"
 #include "kappa/problem.h"
@@ -32,7 +33,16 @@ class FunctionProblem final : public Problem {
   /// Throws Error where the dimension is not positive, or neither value nor value_and_gradient is there.
   explicit FunctionProblem(Callbacks callbacks);
 
+  /// Bounds on x[i], infinite until they are set; equal ones fix it. Differences that stand for missing
+  /// derivatives stay inside. Throw Error for an index that does not exist and for a bound that is not a
+  /// number; minimize throws where the lower is above the upper.
+  void set_lower(Index i, double value);
+  void set_upper(Index i, double value);
+  /// On all variables; both `dimension` long.
+  void set_bounds(ConstVectorRef lower, ConstVectorRef upper);
+
   Index dimension() const override { return callbacks_.dimension; }
+  Bounds bounds() const override { return {lower_, upper_, {}}; }
   ModelSet models() const override { return {Model::exact}; }
   EvalStatus evaluate(const Request& request, Evaluation& evaluation) const override;
   std::string variable_name(Index i) const override;
@@ -41,7 +51,10 @@ class FunctionProblem final : public Problem {
   const Callbacks& callbacks() const { return callbacks_; }
 
  private:
+  void set_bound(std::vector<double>& side, Index i, double value, const char* where);
+
   Callbacks callbacks_;
+  std::vector<double> lower_, upper_;  ///< both empty while there are no bounds
 };
 
 /// A problem from a callable `template <class T> T operator()(std::span<const T> x) const` of `dimension`

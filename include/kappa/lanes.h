@@ -19,6 +19,7 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <type_traits>
 
 #include "kappa/base.h"
@@ -176,6 +177,31 @@ struct Lanes {
   template <class F, class... L>
   static Lanes one_by_one(const F& f, const L&... x) {
     return from_each([&](int l) { return f(x[l]...); });
+  }
+  /// An array f(x[l]) for lanes on both sides of 1, where f takes another branch; nothing where all lie on
+  /// one.
+  template <class F>
+  static auto lane_by_lane(const Lanes& x, const F& f) {
+    constexpr std::size_t size = std::tuple_size_v<decltype(f(0.0))>;
+    std::optional<std::array<Lanes, size>> result;
+    bool all = true;
+    bool any = false;
+    for (int i = 0; i < batches; ++i) {
+      const Truth below = x.v[i] < Batch(1.0);
+      all = all && xsimd::all(below);
+      any = any || xsimd::any(below);
+    }
+    if (any && !all) {
+      std::array<std::array<double, size>, static_cast<std::size_t>(count)> lane;
+      for (int l = 0; l < count; ++l) {
+        lane[static_cast<std::size_t>(l)] = f(x[l]);
+      }
+      result.emplace();
+      for (std::size_t k = 0; k < size; ++k) {
+        (*result)[k] = from_each([&](int l) { return lane[static_cast<std::size_t>(l)][k]; });
+      }
+    }
+    return result;
   }
   /// Lane 0's truth; notes where others differ.
   template <class F>

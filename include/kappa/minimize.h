@@ -16,7 +16,8 @@ namespace kappa {
 
 /// When to stop. Each test is stated as it is computed. A tolerance of 0 switches its test off.
 struct Stopping {
-  /// max_i |g_i| <= gradient_tolerance.
+  /// max_i |p_i| <= gradient_tolerance, where p = P(x - g) - x and P is the projection on the bounds; without
+  /// bounds |p_i| = |g_i|.
   double gradient_tolerance = 1e-20;
   /// The step that the control did not shorten is predicted to gain no more than decrease_tolerance * |f|.
   /// For least squares its root is the cosine between the residual and the tangent space (Dennis & Schnabel
@@ -69,12 +70,24 @@ struct EvaluationCounts {
   Index product = 0;
 };
 
+enum class BoundSide : std::uint8_t { lower, upper };
+const char* name(BoundSide side);
+
+/// A variable that lies on one of its bounds. A fixed one is on the side that its gradient presses against.
+struct ActiveBound {
+  Index variable = 0;  ///< entry of x
+  BoundSide side = BoundSide::lower;
+  /// By how much f would fall for a unit that the bound gave way: g_i at a lower bound, -g_i at an upper one.
+  /// Not negative at a solution.
+  double multiplier = 0;
+};
+
 /// What a solve returns: always the best accepted point, whatever happened.
 struct Result {
   std::vector<double> x;
   double value = 0;
   double initial_value = 0;
-  double gradient_norm = 0;  ///< max_i |g_i| at x
+  double gradient_norm = 0;  ///< max_i |p_i| at x: with bounds that of the projected gradient (see Stopping)
   Outcome outcome = Outcome::failed;
   Termination termination = Termination::initial_point;
   std::string reason;    ///< one sentence with the numbers that decided
@@ -83,6 +96,7 @@ struct Result {
   EvaluationCounts evaluations;
   Index factorizations = 0;
   double seconds = 0;
+  std::vector<ActiveBound> active_bounds;  ///< in the order of x; empty where no bound is met
   /// The parts that worked, after every "auto" was settled.
   std::string optimizer, curvature, step, acceptance;
   std::vector<std::string> notes;  ///< why "auto" chose so, which derivatives are differences, ...

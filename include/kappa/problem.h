@@ -85,10 +85,14 @@ struct Evaluation {
   }
 };
 
-/// Lower and upper bounds on x; empty where there are none.
+/// Bounds on the variables: lower <= x <= upper, where a side may be infinite and equal bounds fix a
+/// variable. Both are empty where there are none, otherwise tangent_dimension() long. Entry i is for
+/// x[coordinate[i]], which tangent entry i moves along a straight line; `coordinate` may be empty where that
+/// is x[i] throughout. Tangent entries of a manifold have infinite bounds.
 struct Bounds {
   ConstVectorRef lower;
   ConstVectorRef upper;
+  std::span<const Index> coordinate;
   bool empty() const { return lower.empty() && upper.empty(); }
 };
 
@@ -102,6 +106,7 @@ class Problem {
 
   virtual Index dimension() const = 0;
   virtual Index tangent_dimension() const { return dimension(); }
+  /// They stay as they are, and where they are, while the problem is solved. The problem is evaluated inside.
   virtual Bounds bounds() const { return {}; }
 
   /// Terms of the sum that samples are drawn from; 1 where the problem is no sum.

@@ -75,6 +75,19 @@ class ResidualProblem final : public Problem {
   void set_variable(ParameterBlock block);
   void set_values(ParameterBlock block, ConstVectorRef values);
 
+  /// Bounds on the entries of a block, infinite until they are set; equal ones fix an entry. The values are
+  /// copied. On a constant block they are kept and have no effect. Throw Error for an entry that does not
+  /// exist and for a bound that is not a number; minimize throws where a lower bound is above the upper.
+  void set_lower(ParameterBlock block, Index entry, double value);
+  void set_upper(ParameterBlock block, Index entry, double value);
+  /// On a whole block; as many values as the block has entries.
+  void set_bounds(ParameterBlock block, ConstVectorRef lower, ConstVectorRef upper);
+  void set_bounds(ParameterBlock block, std::initializer_list<double> lower,
+                  std::initializer_list<double> upper) {
+    set_bounds(block, ConstVectorRef(lower.begin(), lower.size()),
+               ConstVectorRef(upper.begin(), upper.size()));
+  }
+
   /// Adds a residual block: `term` is autodiff<...>(functor) or analytic<...>(functor), `blocks` are as many
   /// as it has parameter sizes, all different. Throws Error where sizes or handles do not fit.
   template <class Term>
@@ -122,6 +135,7 @@ class ResidualProblem final : public Problem {
 
   Index dimension() const override;
   Index tangent_dimension() const override;
+  Bounds bounds() const override;
   Index terms() const override { return residual_blocks(); }
   Index residuals() const override;
   ModelSet models() const override { return {Model::exact, Model::gauss_newton}; }

@@ -77,6 +77,12 @@ T stumpff_series(const T& s) {
 // is stable where it is used.
 template <int highest, class T>
 std::array<T, highest + 1> stumpff(const T& s) {
+  if constexpr (requires { T::lane_by_lane(s, [](double x) { return stumpff<highest>(x); }); }) {
+    // Small and large angles side by side are no reason for lanes to part.
+    if (const auto c = T::lane_by_lane(s, [](double x) { return stumpff<highest>(x); })) {
+      return *c;
+    }
+  }
   using Base = BaseScalar<T>;
   constexpr auto inverse_factorial = [] {
     std::array<Base, highest + 1> f{};

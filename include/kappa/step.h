@@ -88,6 +88,10 @@ class StepSolver {
   };
   virtual std::optional<Deficiency> deficiency() const { return std::nullopt; }
 
+  /// Whether prepare depends on earlier points (momentum). Then it is called once for each point, and a step
+  /// that meets a bound is not solved for again on the smaller face.
+  virtual bool remembers() const { return false; }
+
   virtual Index factorizations() const { return 0; }
 };
 

@@ -48,8 +48,13 @@ struct StepReport {
   double slope = 0;               ///< g'd
   double predicted_decrease = 0;  ///< -(g'd + d'Bd/2) at the step as returned; positive is downhill
   double norm = 0;                ///< |d| in the metric
-  enum class Limit { interior, boundary } limit = Limit::interior;  ///< boundary: the control shortened it
-  Index blame = -1;  ///< the variable whose pivot failed, or -1
+  enum class Limit {
+    interior,  ///< the model's minimiser: in the box, where there are bounds
+    boundary,  ///< the control shortened it
+    bounds     ///< bounds on the variables did, and the model's minimiser in the box was not reached
+  } limit = Limit::interior;
+  double longest = infinity;  ///< step length at which a line search meets the first bound on a variable
+  Index blame = -1;           ///< the variable whose pivot failed, or -1
   Index inner_iterations = 0;
 };
 

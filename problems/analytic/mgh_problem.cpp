@@ -10,4 +10,10 @@ ResidualProblem make_mgh(const MghProblem& problem, double factor) {
   return out;
 }
 
+ResidualProblem make_mgh(const MghProblem& problem, const MghBounds& bounds, double factor) {
+  ResidualProblem out = make_mgh(problem, factor);
+  out.set_bounds({0}, bounds.lower, bounds.upper);
+  return out;
+}
+
 }  // namespace kappa

@@ -7,6 +7,10 @@
 //              2 gradients; eps^(2/9) where g itself is a difference
 //   Hessian    the callback's, symmetrised, or products with the unit vectors
 //
+// No difference is taken across a bound: a gradient entry uses the side that is inside, and a product is
+// split into the part of v that may go forward and the part that may go backward, each with the formula of
+// one side. Only where bounds lie closer together than a difference is wide they are overstepped.
+//
 // A gradient by differences is good to about 11 digits, a product of exact gradients to 10, of differences
 // to 7. The diagonal and the dense matrix are offered where there is a Hessian callback, or up to 64
 // variables.
@@ -49,8 +53,15 @@ bool finite_value_at(const Callbacks& callbacks, ConstVectorRef x, double& value
   return value_at(callbacks, x, value) && std::isfinite(value);
 }
 
+/// Whether x[i] may become `value` in a difference of which `width` is the largest distance.
+bool allowed(const Bounds& bounds, std::size_t i, double value, double width) {
+  return bounds.empty() || (value >= bounds.lower[i] && value <= bounds.upper[i]) ||
+         bounds.upper[i] - bounds.lower[i] < 2 * width;
+}
+
 /// Gradient by differences; false where neither side of x is inside the domain.
-bool difference_gradient(const Callbacks& callbacks, ConstVectorRef x, double centre, VectorRef gradient) {
+bool difference_gradient(const Callbacks& callbacks, const Bounds& bounds, ConstVectorRef x, double centre,
+                         VectorRef gradient) {
   detail::Scratch<double> point(callbacks.dimension);
   std::copy(x.begin(), x.end(), point.data());
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -61,7 +72,7 @@ bool difference_gradient(const Callbacks& callbacks, ConstVectorRef x, double ce
     const double h = moved - x[i];
     const auto at = [&](double distance, double& value) {
       xi = x[i] + distance;
-      const bool inside = finite_value_at(callbacks, point.span(), value);
+      const bool inside = allowed(bounds, i, xi, 2 * h) && finite_value_at(callbacks, point.span(), value);
       xi = x[i];
       return inside;
     };
@@ -76,6 +87,8 @@ bool difference_gradient(const Callbacks& callbacks, ConstVectorRef x, double ce
       gradient[i] = (4 * above - 3 * centre - beyond) / (2 * h);
     } else if (inside_below && at(-2 * h, beyond)) {
       gradient[i] = -(4 * below - 3 * centre - beyond) / (2 * h);
+    } else if (!bounds.empty() && bounds.lower[i] == bounds.upper[i]) {
+      gradient[i] = 0;  // a fixed variable next to the edge of the domain: nothing depends on it
     } else {
       return false;
     }
@@ -83,15 +96,57 @@ bool difference_gradient(const Callbacks& callbacks, ConstVectorRef x, double ce
   return true;
 }
 
-bool gradient_at(const Callbacks& callbacks, ConstVectorRef x, double& value, VectorRef gradient) {
+bool gradient_at(const Callbacks& callbacks, const Bounds& bounds, ConstVectorRef x, double& value,
+                 VectorRef gradient) {
   if (callbacks.value_and_gradient) {
     return callbacks.value_and_gradient(x, value, gradient);
   }
-  return finite_value_at(callbacks, x, value) && difference_gradient(callbacks, x, value, gradient);
+  return finite_value_at(callbacks, x, value) && difference_gradient(callbacks, bounds, x, value, gradient);
+}
+
+/// out += H w by gradients at x, x + h w and x + 2 h w (h < 0 to go backward).
+bool add_one_sided_product(const Callbacks& callbacks, const Bounds& bounds, ConstVectorRef x,
+                           ConstVectorRef w, double h, VectorRef out) {
+  if (largest(w) == 0) {
+    return true;
+  }
+  detail::Scratch<double> point(callbacks.dimension);
+  detail::Scratch<double> gradient(callbacks.dimension);
+  constexpr double weights[] = {-1.5, 2, -0.5};
+  double value = 0;
+  for (int k = 0; k < 3; ++k) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      point.data()[i] = x[i] + k * h * w[i];
+    }
+    if (!gradient_at(callbacks, bounds, point.span(), value, gradient.span())) {
+      return false;
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      out[i] += weights[k] * gradient.data()[i] / h;
+    }
+  }
+  return true;
+}
+
+/// The product at a point where x + h v or x - h v is outside the bounds.
+bool product_beside_bounds(const Callbacks& callbacks, const Bounds& bounds, ConstVectorRef x,
+                           ConstVectorRef v, double h, VectorRef out) {
+  detail::Scratch<double> forward(callbacks.dimension);
+  detail::Scratch<double> backward(callbacks.dimension);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double reach = 2 * h * v[i];
+    const bool goes_forward = allowed(bounds, i, x[i] + reach, std::fabs(reach));
+    forward.data()[i] = goes_forward ? v[i] : 0.0;
+    backward.data()[i] = goes_forward ? 0.0 : v[i];
+  }
+  std::fill(out.begin(), out.end(), 0.0);
+  return add_one_sided_product(callbacks, bounds, x, forward.span(), h, out) &&
+         add_one_sided_product(callbacks, bounds, x, backward.span(), -h, out);
 }
 
 /// Hessian times v by differences of gradients; false where x +- h v is outside the domain.
-bool difference_product(const Callbacks& callbacks, ConstVectorRef x, ConstVectorRef v, VectorRef out) {
+bool difference_product(const Callbacks& callbacks, const Bounds& bounds, ConstVectorRef x, ConstVectorRef v,
+                        VectorRef out) {
   const double length = largest(v);
   if (length == 0) {
     std::fill(out.begin(), out.end(), 0.0);
@@ -99,19 +154,25 @@ bool difference_product(const Callbacks& callbacks, ConstVectorRef x, ConstVecto
   }
   const double relative = callbacks.value_and_gradient ? std::cbrt(epsilon) : std::pow(epsilon, 2.0 / 9.0);
   const double h = relative * std::fmax(1.0, largest(x)) / length;
+  for (std::size_t i = 0; !bounds.empty() && i < x.size(); ++i) {
+    const double reach = std::fabs(h * v[i]);
+    if (!allowed(bounds, i, x[i] - reach, 2 * reach) || !allowed(bounds, i, x[i] + reach, 2 * reach)) {
+      return product_beside_bounds(callbacks, bounds, x, v, h, out);
+    }
+  }
   detail::Scratch<double> point(callbacks.dimension);
   detail::Scratch<double> below(callbacks.dimension);
   double value = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     point.data()[i] = x[i] + h * v[i];
   }
-  if (!gradient_at(callbacks, point.span(), value, out)) {
+  if (!gradient_at(callbacks, bounds, point.span(), value, out)) {
     return false;
   }
   for (std::size_t i = 0; i < x.size(); ++i) {
     point.data()[i] = x[i] - h * v[i];
   }
-  if (!gradient_at(callbacks, point.span(), value, below.span())) {
+  if (!gradient_at(callbacks, bounds, point.span(), value, below.span())) {
     return false;
   }
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -124,8 +185,9 @@ class FunctionLinearization final : public Linearization {
  public:
   /// False where a Hessian that is evaluated at once has an entry that is not finite; it is then at
   /// (fault_row, fault_column).
-  bool linearize(const Callbacks& callbacks, ConstVectorRef x) {
+  bool linearize(const Callbacks& callbacks, const Bounds& bounds, ConstVectorRef x) {
     callbacks_ = &callbacks;
+    bounds_ = bounds;
     x_.assign(x.begin(), x.end());
     filled_ = false;
     refused_ = false;
@@ -165,7 +227,7 @@ class FunctionLinearization final : public Linearization {
         }
       }
     } else {
-      inside = difference_product(*callbacks_, x_, v, out);
+      inside = difference_product(*callbacks_, bounds_, x_, v, out);
     }
     if (!inside) {
       std::fill(out.begin(), out.end(), std::nan(""));
@@ -243,6 +305,7 @@ class FunctionLinearization final : public Linearization {
   }
 
   const Callbacks* callbacks_ = nullptr;
+  Bounds bounds_;
   std::vector<double> x_;
   mutable std::vector<double> matrix_;
   mutable bool filled_ = false;
@@ -259,6 +322,39 @@ FunctionProblem::FunctionProblem(Callbacks callbacks) : callbacks_(std::move(cal
   if (!callbacks_.value && !callbacks_.value_and_gradient) {
     throw Error(
         "FunctionProblem: there is no function; set Callbacks::value or Callbacks::value_and_gradient");
+  }
+}
+
+void FunctionProblem::set_bound(std::vector<double>& side, Index i, double value, const char* where) {
+  if (i < 0 || i >= dimension()) {
+    throw Error(std::string("FunctionProblem::") + where + ": there is no variable " + std::to_string(i) +
+                " in a function of " + std::to_string(dimension()));
+  }
+  if (std::isnan(value)) {
+    throw Error(std::string("FunctionProblem::") + where + ": the bound on " + variable_name(i) +
+                " is not a number; use infinity where there is none");
+  }
+  if (lower_.empty()) {
+    lower_.assign(static_cast<std::size_t>(dimension()), -infinity);
+    upper_.assign(static_cast<std::size_t>(dimension()), infinity);
+  }
+  side[static_cast<std::size_t>(i)] = value;
+}
+
+void FunctionProblem::set_lower(Index i, double value) {
+  set_bound(lower_, i, value, "set_lower");
+}
+
+void FunctionProblem::set_upper(Index i, double value) {
+  set_bound(upper_, i, value, "set_upper");
+}
+
+void FunctionProblem::set_bounds(ConstVectorRef lower, ConstVectorRef upper) {
+  expects(static_cast<Index>(lower.size()) == dimension() && upper.size() == lower.size(),
+          "FunctionProblem::set_bounds: lower and upper must be as long as the function has variables");
+  for (Index i = 0; i < dimension(); ++i) {
+    set_bound(lower_, i, lower[static_cast<std::size_t>(i)], "set_bounds");
+    set_bound(upper_, i, upper[static_cast<std::size_t>(i)], "set_bounds");
   }
 }
 
@@ -293,7 +389,7 @@ EvalStatus FunctionProblem::evaluate(const Request& request, Evaluation& evaluat
       return outside("the value is " + shown(value));
     }
     if (differentiate && !own_gradient &&
-        !difference_gradient(callbacks_, evaluation.x, value, evaluation.gradient)) {
+        !difference_gradient(callbacks_, bounds(), evaluation.x, value, evaluation.gradient)) {
       return outside("the function is not finite on either side of x, so its gradient cannot be differenced");
     }
     if (differentiate) {
@@ -318,7 +414,7 @@ EvalStatus FunctionProblem::evaluate(const Request& request, Evaluation& evaluat
       evaluation.linearization = std::move(made);
     }
     linearization->fault_row = -1;
-    if (!linearization->linearize(callbacks_, evaluation.x)) {
+    if (!linearization->linearize(callbacks_, bounds(), evaluation.x)) {
       const Index i = linearization->fault_row;
       const Index j = linearization->fault_column;
       return outside(i < 0 ? "the Hessian callback returned false"

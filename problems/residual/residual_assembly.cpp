@@ -16,15 +16,12 @@ namespace {
 constexpr Index largest_dense = 4000;
 constexpr double largest_root = 8e6;
 
-std::size_t slot_of(Model model) {
-  return model == Model::exact ? 0 : 1;
-}
-
-/// Two variable blocks that share a residual block; row < col.
+/// Two variable blocks that share a residual block, row < col, and where their contribution stands in the
+/// order of evaluation.
 struct Coupling {
   std::int32_t row;
   std::int32_t col;
-  Contribution contribution;
+  Index contribution;
 };
 
 /// Sorts by key(coupling) in [0, keys), keeping the order of equals.
@@ -46,115 +43,156 @@ void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::
 
 }  // namespace
 
-void ResidualLinearization::list_by_matrix_block(BlockStructure& structure) const {
-  list_by_variable();
-  const auto for_each_coupling = [&](const auto& visit) {
-    for (const Part& part : parts_) {
-      const int slots = part.family->slots;
-      for (Index b = 0; b < part.count; ++b) {
-        for (int s = 0; s < slots; ++s) {
-          const std::int32_t i = layout_->variable[at(part.blocks_of(b)[s])];
-          for (int t = s + 1; t < slots && i >= 0; ++t) {
-            const std::int32_t j = layout_->variable[at(part.blocks_of(b)[t])];
-            if (j >= 0) {
-              const std::int32_t kind = part.kind + (i < j ? s * slots + t : t * slots + s);
-              visit(Coupling{std::min(i, j), std::max(i, j), {kind, static_cast<std::int32_t>(b)}});
-            }
+void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
+  constexpr std::uint32_t transposed = ScatteredSums::transposed;
+  const auto variables = static_cast<Index>(layout_->parameter.size());
+  std::vector<std::uint32_t>& destination = matrix_sums_.destination;
+  destination.assign(at(pairs_), ScatteredSums::nowhere);
+  Scratch<Coupling> couplings(pairs_);
+  Index count = 0;
+  for (const Part& part : parts_) {
+    const int slots = part.family->slots;
+    for (Index b = 0; b < part.count; ++b) {
+      Index contribution = part.first_pair + b * pairs_of(slots);
+      for (int s = 0; s < slots; ++s) {
+        const std::int32_t i = layout_->variable[at(part.blocks_of(b)[s])];
+        for (int t = s; t < slots; ++t, ++contribution) {
+          const std::int32_t j = layout_->variable[at(part.blocks_of(b)[t])];
+          if (i < 0 || j < 0) {
+            continue;
+          }
+          if (s == t) {
+            destination[at(contribution)] = static_cast<std::uint32_t>(i);  // the row, for the time being
+          } else {
+            couplings[count++] = {std::min(i, j), std::max(i, j), contribution};
+            destination[at(contribution)] = i < j ? 0 : transposed;
           }
         }
       }
     }
-  };
-  Index count = 0;
-  for_each_coupling([&](const Coupling&) { ++count; });
-  Scratch<Coupling> couplings(count);
+  }
   Scratch<Coupling> by_column(count);
-  const auto variables = static_cast<Index>(layout_->parameter.size());
   Scratch<Index> start(variables);
-  Index filled = 0;
-  for_each_coupling([&](const Coupling& c) { couplings[filled++] = c; });
-  counting_sort(couplings.span(), by_column.span(), start.span(), [](const Coupling& c) { return c.col; });
-  counting_sort(by_column.span(), couplings.span(), start.span(), [](const Coupling& c) { return c.row; });
+  const std::span<Coupling> filled = couplings.span().subspan(0, at(count));
+  counting_sort(filled, by_column.span(), start.span(), [](const Coupling& c) { return c.col; });
+  counting_sort(by_column.span(), filled, start.span(), [](const Coupling& c) { return c.row; });
 
   structure.offset.assign(layout_->variable_offset.begin(), layout_->variable_offset.end());
   structure.row_start.clear();
   structure.column.clear();
   structure.value_start.clear();
-  OwnedSums& sums = matrix_sums_;
-  sums.start.clear();
-  sums.list.clear();
-  Index next = 0;
   Index values = 0;
   const auto begin_block = [&](Index row, Index col) {
     structure.column.push_back(static_cast<std::int32_t>(col));
     structure.value_start.push_back(values);
     values += structure.block_size(row) * structure.block_size(col);
-    sums.start.push_back(static_cast<Index>(sums.list.size()));
   };
+  Index next = 0;
   for (Index row = 0; row < variables; ++row) {
     structure.row_start.push_back(static_cast<Index>(structure.column.size()));
     begin_block(row, row);
-    const auto diagonal = variable_sums_.list.begin();
-    sums.list.insert(sums.list.end(), diagonal + variable_sums_.start[at(row)],
-                     diagonal + variable_sums_.start[at(row) + 1]);
-    for (Index previous = row; next < count && couplings[next].row == row; ++next) {
-      if (couplings[next].col != previous) {
-        previous = couplings[next].col;
+    for (Index previous = row; next < count && filled[at(next)].row == row; ++next) {
+      if (filled[at(next)].col != previous) {
+        previous = filled[at(next)].col;
         begin_block(row, previous);
       }
-      sums.list.push_back(couplings[next].contribution);
+      destination[at(filled[at(next)].contribution)] |=
+          static_cast<std::uint32_t>(structure.column.size() - 1);
     }
   }
   structure.row_start.push_back(static_cast<Index>(structure.column.size()));
   structure.value_start.push_back(values);
-  sums.start.push_back(static_cast<Index>(sums.list.size()));
-  sums.cut([&](Index k) { return structure.value_start[at(k) + 1] - structure.value_start[at(k)]; },
-           [&](std::int32_t k) {
-             const SlotPair& kind = kinds_[at(k)];
-             const Part& part = parts_[at(kind.part)];
-             return 8.0 + (1.0 + part.family->residuals) * part.sizes[kind.a] * part.sizes[kind.b];
-           });
-  matrix_listed_ = true;
+  for (const Part& part : parts_) {
+    const int slots = part.family->slots;
+    for (Index b = 0; b < part.count; ++b) {
+      Index contribution = part.first_pair + b * pairs_of(slots);
+      for (int s = 0; s < slots; contribution += slots - s, ++s) {
+        std::uint32_t& code = destination[at(contribution)];
+        if (code != ScatteredSums::nowhere) {
+          code = static_cast<std::uint32_t>(structure.row_start[code]);
+        }
+      }
+    }
+  }
+  matrix_sums_.plan(
+      tasks(), static_cast<Index>(structure.column.size()),
+      [&](Index k) { return structure.value_start[at(k) + 1] - structure.value_start[at(k)]; },
+      [&](Index task, const auto& visit) {
+        for (const BlockChunk& chunk : chunks_of(task)) {
+          const Part& part = parts_[at(chunk.family)];
+          const Index pairs = pairs_of(part.family->slots);
+          const Index begin = part.first_pair + chunk.first * pairs;
+          for (Index pair = 0; pair < pairs; ++pair) {  // as scatter_matrix does
+            visit(begin + pair, begin + chunk.count * pairs, pairs);
+          }
+        }
+      });
+  matrix_planned_ = true;
+}
+
+void ResidualLinearization::shape_matrix(Model model) const {
+  const std::size_t slot = slot_of(model);
+  if (matrix_shaped_[slot]) {
+    return;
+  }
+  BlockMatrix& matrix = matrix_[slot];
+  if (matrix_planned_ && matrix_shaped_[1 - slot]) {
+    matrix.structure = matrix_[1 - slot].structure;
+  } else {
+    plan_matrix(matrix.structure);
+  }
+  matrix.values.resize(at(matrix.structure.values()));
+  matrix_shaped_[slot] = true;
+}
+
+void ResidualLinearization::scatter_matrix(Model model, const Part& part, Index first, Index count) const {
+  BlockMatrix& matrix = matrix_[slot_of(model)];
+  const int slots = part.family->slots;
+  const Index pairs = pairs_of(slots);
+  Index number = part.first_pair;
+  for (int s = 0; s < slots; ++s) {
+    for (int t = s; t < slots; ++t, ++number) {
+      with_sizes(part, {part.number, s, t}, [&]<int R, int Rows, int Cols>() {
+        const Index width = part.sizes[s] * part.sizes[t];
+        for (Index b = first; b < first + count; ++b) {
+          const ScatteredSums::Place place =
+              matrix_sums_.place(number + b * pairs, matrix.values.data(), matrix.structure.value_start);
+          if (place.to == nullptr) {
+            continue;
+          }
+          if (place.first) {
+            std::fill_n(place.to, width, 0.0);
+          }
+          if (place.is_transposed) {
+            add_pair<R, Cols, Rows>(part, {part.number, t, s}, model, scale_, b, place.to, part.sizes[t]);
+          } else {
+            add_pair<R, Rows, Cols>(part, {part.number, s, t}, model, scale_, b, place.to, part.sizes[s]);
+          }
+        }
+      });
+    }
+  }
+}
+
+void ResidualLinearization::finish_matrix(Model model) const {
+  const std::size_t slot = slot_of(model);
+  matrix_sums_.finish(matrix_[slot].values.data(), matrix_[slot].structure.value_start);
+  matrix_filled_[slot] = true;
 }
 
 const BlockMatrix* ResidualLinearization::blocks(Model model) const {
   check(model);
-  const std::size_t slot = slot_of(model);
-  BlockMatrix& matrix = matrix_[slot];
-  if (!matrix_shaped_[slot]) {
-    if (matrix_listed_ && matrix_shaped_[1 - slot]) {
-      matrix.structure = matrix_[1 - slot].structure;
-    } else {
-      list_by_matrix_block(matrix.structure);
-    }
-    matrix.values.resize(at(matrix.structure.values()));
-    matrix_shaped_[slot] = true;
+  shape_matrix(model);
+  matrix_asked_[slot_of(model)] = true;
+  if (!matrix_filled_[slot_of(model)]) {
+    for_each_chunk(tasks(), 2 * entries_, [&](Index task) {
+      for (const BlockChunk& chunk : chunks_of(task)) {
+        scatter_matrix(model, parts_[at(chunk.family)], chunk.first, chunk.count);
+      }
+    });
+    finish_matrix(model);
   }
-  if (!matrix_filled_[slot]) {
-    matrix_sums_.compute(matrix.structure.value_start, matrix.values.data(),
-                         [&](Index, std::span<const Contribution> list, double* to) {
-                           for (std::size_t begin = 0; begin < list.size();) {
-                             const std::int32_t kind = list[begin].kind;
-                             std::size_t end = begin + 1;
-                             while (end < list.size() && list[end].kind == kind) {
-                               ++end;
-                             }
-                             const SlotPair& pair = kinds_[at(kind)];
-                             const Part& part = parts_[at(pair.part)];
-                             const Contribution* run = list.data() + begin;
-                             add_pairs(
-                                 part, pair, model, scale_, static_cast<Index>(end - begin),
-                                 [&](Index i) {
-                                   fetch_ahead(list, begin + at(i));
-                                   return static_cast<Index>(run[i].block);
-                                 },
-                                 to, part.sizes[pair.a]);
-                             begin = end;
-                           }
-                         });
-    matrix_filled_[slot] = true;
-  }
-  return &matrix;
+  return &matrix_[slot_of(model)];
 }
 
 bool ResidualLinearization::dense(Model model, MatrixRef out) const {
@@ -164,7 +202,7 @@ bool ResidualLinearization::dense(Model model, MatrixRef out) const {
   if (n > largest_dense) {
     return false;
   }
-  if (by_owner_) {
+  if (scattered_) {
     blocks(model)->dense(out);
     return true;
   }
@@ -187,9 +225,7 @@ bool ResidualLinearization::dense(Model model, MatrixRef out) const {
           if (row < 0 || col < row) {
             continue;
           }
-          add_pairs(
-              part, SlotPair{part.number, a, b}, model, scale_, end - first,
-              [first](Index i) { return first + i; }, &out(row, col), out.stride);
+          add_pairs(part, SlotPair{part.number, a, b}, model, scale_, first, end, &out(row, col), out.stride);
         }
       }
       first = end;

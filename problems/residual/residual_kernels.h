@@ -85,72 +85,103 @@ void add_outer(const double* A, const double* B, Index N, Index residuals, Index
   }
 }
 
-/// to += the model's block in the rows of slot pair.a and the columns of slot pair.b, summed over `count`
-/// blocks of the part, which block(i) names.
-template <int R, int Rows, int Cols, class Block>
-void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block,
-               double* to, Index stride) {
-  const Family& family = *part.family;
-  const Index N = family.columns;
-  const Index residuals = family.residuals;
-  const Index a = family.column[at(pair.a)];
-  const Index b = family.column[at(pair.b)];
-  const Index rows = part.sizes[pair.a];
-  const Index cols = part.sizes[pair.b];
-  for (Index i = 0; i < count; ++i) {
-    const Index at_block = block(i);
-    const double* J = part.jacobian(at_block);
-    const double outer = part.robust ? part.weight[at(at_block)].outer : scale;
-    add_outer<R, Rows, Cols>(J + a, J + b, N, residuals, rows, cols, outer, to, stride);
-    const double radial = part.robust ? part.weight[at(at_block)].radial(model) : 0.0;
-    if (radial != 0) {
-      const double* r = part.residual(at_block);
-      for (Index q = 0; q < cols; ++q) {
-        double right = 0;
-        for (Index k = 0; k < residuals; ++k) {
-          right += r[k] * J[k * N + b + q];
-        }
-        for (Index p = 0; p < rows; ++p) {
-          double left = 0;
-          for (Index k = 0; k < residuals; ++k) {
-            left += r[k] * J[k * N + a + p];
-          }
-          to[p + q * stride] += radial * (left * right);
-        }
+/// The same for a block of known size without gaps. The products are gathered in registers first.
+template <int R, int Rows, int Cols>
+void add_outer_packed(const double* A, const double* B, Index N, double w, double* to) {
+  double a[R][Rows];
+  double b[R][Cols];
+  for (int k = 0; k < R; ++k) {
+    std::copy_n(A + k * N, Rows, a[k]);
+    std::copy_n(B + k * N, Cols, b[k]);
+  }
+  for (int j = 0; j < Cols; ++j) {
+    double column[Rows];
+    for (int i = 0; i < Rows; ++i) {
+      column[i] = a[0][i] * b[0][j];
+    }
+    for (int k = 1; k < R; ++k) {
+      for (int i = 0; i < Rows; ++i) {
+        column[i] += a[k][i] * b[k][j];
       }
     }
-    if (model == Model::exact) {
-      const double* S = part.second(at_block);
-      for (Index q = 0; q < cols; ++q) {
-        for (Index p = 0; p < rows; ++p) {
-          to[p + q * stride] += outer * packed(S, a + p, b + q);
+    for (int i = 0; i < Rows; ++i) {
+      to[i + j * Rows] += w * column[i];
+    }
+  }
+}
+
+/// to += the model's block of one residual block, in the rows of slot pair.a and the columns of slot pair.b.
+template <int R, int Rows, int Cols>
+void add_pair(const Part& part, SlotPair pair, Model model, double scale, Index block, double* to,
+              Index stride) {
+  const Family& family = *part.family;
+  const Index N = family.columns;
+  const Index residuals = R != 0 ? R : family.residuals;
+  const Index a = family.column[at(pair.a)];
+  const Index b = family.column[at(pair.b)];
+  const Index rows = Rows != 0 ? Rows : part.sizes[pair.a];
+  const Index cols = Cols != 0 ? Cols : part.sizes[pair.b];
+  const double* J = part.jacobian(block);
+  const double outer = part.robust ? part.weight[at(block)].outer : scale;
+  if constexpr (R != 0 && Rows != 0 && Cols != 0) {
+    if (stride == Rows) {
+      add_outer_packed<R, Rows, Cols>(J + a, J + b, N, outer, to);
+    } else {
+      add_outer<R, Rows, Cols>(J + a, J + b, N, residuals, rows, cols, outer, to, stride);
+    }
+  } else {
+    add_outer<R, Rows, Cols>(J + a, J + b, N, residuals, rows, cols, outer, to, stride);
+  }
+  const double radial = part.robust ? part.weight[at(block)].radial(model) : 0.0;
+  if (radial != 0) {
+    const double* r = part.residual(block);
+    for (Index q = 0; q < cols; ++q) {
+      double right = 0;
+      for (Index k = 0; k < residuals; ++k) {
+        right += r[k] * J[k * N + b + q];
+      }
+      for (Index p = 0; p < rows; ++p) {
+        double left = 0;
+        for (Index k = 0; k < residuals; ++k) {
+          left += r[k] * J[k * N + a + p];
         }
+        to[p + q * stride] += radial * (left * right);
+      }
+    }
+  }
+  if (model == Model::exact) {
+    const double* S = part.second(block);
+    for (Index q = 0; q < cols; ++q) {
+      for (Index p = 0; p < rows; ++p) {
+        to[p + q * stride] += outer * packed(S, a + p, b + q);
       }
     }
   }
 }
 
-template <class Block>
-void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index count, const Block& block,
-               double* to, Index stride) {
+/// run.operator()<R, Rows, Cols>() with the sizes of a pair of slots, or 0 for those that are found at run
+/// time.
+template <class Run>
+void with_sizes(const Part& part, SlotPair pair, const Run& run) {
   const Index R = part.family->residuals;
   const Index rows = part.sizes[pair.a];
   const Index cols = part.sizes[pair.b];
-  const auto run = [&]<int Residuals, int Rows, int Cols>() {
-    add_pairs<Residuals, Rows, Cols>(part, pair, model, scale, count, block, to, stride);
-  };
   if (R == 1) {
     run.template operator()<1, 0, 0>();
   } else if (R == 2 && rows == 9 && cols == 9) {
     run.template operator()<2, 9, 9>();
   } else if (R == 2 && rows == 9 && cols == 3) {
     run.template operator()<2, 9, 3>();
-  } else if (R == 2 && rows == 3 && cols == 9) {
-    run.template operator()<2, 3, 9>();
+  } else if (R == 2 && rows == 6 && cols == 6) {
+    run.template operator()<2, 6, 6>();
+  } else if (R == 2 && rows == 6 && cols == 3) {
+    run.template operator()<2, 6, 3>();
   } else if (R == 2 && rows == 3 && cols == 3) {
     run.template operator()<2, 3, 3>();
   } else if (R == 2) {
     run.template operator()<2, 0, 0>();
+  } else if (R == 3 && rows == 3 && cols == 3) {
+    run.template operator()<3, 3, 3>();
   } else if (R == 3) {
     run.template operator()<3, 0, 0>();
   } else if (R == 6 && rows == 6 && cols == 6) {
@@ -158,6 +189,16 @@ void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index
   } else {
     run.template operator()<0, 0, 0>();
   }
+}
+
+/// to += the same, summed over blocks [first, end).
+inline void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index first, Index end,
+                      double* to, Index stride) {
+  with_sizes(part, pair, [&]<int R, int Rows, int Cols>() {
+    for (Index b = first; b < end; ++b) {
+      add_pair<R, Rows, Cols>(part, pair, model, scale, b, to, stride);
+    }
+  });
 }
 
 }  // namespace kappa::detail

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/scratch.h"
 #include "core/vector.h"
@@ -12,8 +13,8 @@
 namespace kappa::detail {
 namespace {
 
-/// Below this many Jacobian entries sums go block after block on one thread, which needs no lists.
-constexpr double owner_entries = 30e3;
+/// Below this many Jacobian entries sums go block after block on one thread, which needs no plan.
+constexpr double scatter_entries = 30e3;
 
 BlockWeight weigh(const LossValue& loss, double s, double scale) {
   BlockWeight w;
@@ -94,14 +95,17 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
   chunks_.clear();
   entries_ = 0;
   Index base = 0;
-  std::int32_t kind = 0;
+  slots_ = 0;
+  pairs_ = 0;
   for (Part& part : parts_) {
     const Family& family = *part.family;
     part.count = terms.empty() && part.local.empty() ? family.count() : static_cast<Index>(part.local.size());
     part.base = base;
-    part.kind = kind;
+    part.first_slot = slots_;
+    part.first_pair = pairs_;
     base += part.count * family.residuals;
-    kind += family.slots * family.slots;
+    slots_ += part.count * family.slots;
+    pairs_ += part.count * pairs_of(family.slots);
     part.r.resize(at(part.count * family.residuals));
     part.J.resize(at(part.count * family.residuals * family.columns));
     part.weight.resize(part.robust ? at(part.count) : 0);
@@ -111,18 +115,32 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
   partial_.resize(chunks_.size());
   work_.resize(at(rows_));
   gradient_.resize(at(layout_->tangent_dimension));
-  by_owner_ = chunks_.size() > 1 && entries_ >= owner_entries;
-  plain_dense_ = terms.empty() && !by_owner_ && parts_.size() == 1 && !parts_[0].robust &&
+  scattered_ = chunks_.size() > 1 && entries_ >= scatter_entries;
+  plain_dense_ = terms.empty() && !scattered_ && parts_.size() == 1 && !parts_[0].robust &&
                  !parts_[0].shape->curved && parts_[0].count > 0 && parts_[0].family->slots == 1 &&
                  layout_->variable_offset.size() == 2 && offset_of(parts_[0], 0, 0) == 0;
   dense_diagonal_.resize(plain_dense_ ? gradient_.size() : 0);
   scale_ =
       terms.empty() ? 1.0 : static_cast<double>(problem.blocks.size()) / static_cast<double>(terms.size());
-  variables_listed_ = false;
-  matrix_listed_ = false;
+  variables_planned_ = false;
+  matrix_planned_ = false;
   matrix_shaped_ = {};
+  matrix_asked_ = {};
   root_shaped_ = false;
 }
+
+namespace {
+
+/// Adds J_slot' u, where u holds one number for each residual, part after part.
+auto transposed_with(const double* u) {
+  return [u](const Part& part, Index b, int slot, double* to) {
+    const Family& family = *part.family;
+    add_transposed(part.jacobian(b) + family.column[at(slot)], family.columns, family.residuals,
+                   part.sizes[slot], u + part.base + b * family.residuals, to);
+  };
+}
+
+}  // namespace
 
 template <class Evaluate>
 bool ResidualLinearization::for_each_run(const Part& part, Index first, Index count,
@@ -142,6 +160,7 @@ bool ResidualLinearization::for_each_run(const Part& part, Index first, Index co
 }
 
 ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const BlockChunk& chunk,
+                                                                      const std::array<bool, 2>& assembled,
                                                                       FaultRecord& faults,
                                                                       std::atomic<bool>& suspect) {
   Part& part = parts_[at(chunk.family)];
@@ -200,7 +219,9 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
       for (Index k = 0; k < R; ++k) {
         u[k] = outer * r[k];
       }
-      sum.rounding += block_rounding(part, b, u);
+    }
+    if (!plain_dense_) {
+      sum.rounding += rounding(part, first, evaluated);
     }
     sum.value += batch_sum;
     if (!std::isfinite(batch_sum)) {
@@ -230,6 +251,14 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
       }
       if (!(zero == 0)) {
         suspect.store(true, std::memory_order_relaxed);
+      }
+    }
+  }
+  if (scattered_) {
+    scatter_gradient(part, chunk.first, chunk.count);
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      if (assembled[slot_of(model)]) {
+        scatter_matrix(model, part, chunk.first, chunk.count);
       }
     }
   }
@@ -298,25 +327,34 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
   return first;
 }
 
-/// Of ambient J and x: the residuals are differences of numbers of the size of x's entries, not of the
-/// step's.
-double ResidualLinearization::block_rounding(const Part& part, Index b, const double* u) const {
+/// sum_k |u_k| sum_j |J_kj x_j| over blocks [first, first + count), of ambient J and x: the residuals are
+/// differences of numbers of the size of x's entries, not of the step's. By columns, which needs one sum
+/// along a row at the end instead of one in every row.
+double ResidualLinearization::rounding(const Part& part, Index first, Index count) const {
   const Family& family = *part.family;
-  const double* J = part.jacobian(b);
-  double sum = 0;
-  for (int s = 0; s < family.slots; ++s) {
-    const Index offset = layout_->offset[at(part.blocks_of(b)[s])];
-    for (int k = 0; offset >= 0 && k < family.residuals; ++k) {
-      const double* row = J + k * family.columns + family.column[at(s)];
-      const double* x = x_.data() + offset;
-      double terms = 0;
-      for (int i = 0; i < family.sizes[s]; ++i) {
-        terms += std::fabs(row[i] * x[i]);
+  const Index R = family.residuals;
+  const Index N = family.columns;
+  SmallScratch<double, 64> column(N);
+  SmallScratch<double, 64> total(N);
+  std::fill_n(total.data(), N, 0.0);
+  for (Index b = first; b < first + count; ++b) {
+    const double* J = part.jacobian(b);
+    const double* u = work_.data() + part.base + b * R;
+    std::fill_n(column.data(), N, 0.0);
+    for (Index k = 0; k < R; ++k) {
+      for (Index i = 0; i < N; ++i) {
+        column[i] += std::fabs(u[k] * J[k * N + i]);
       }
-      sum += std::fabs(u[k]) * terms;
+    }
+    for (int s = 0; s < family.slots; ++s) {
+      const Index offset = layout_->offset[at(part.blocks_of(b)[s])];
+      const Index begin = family.column[at(s)];
+      for (Index i = 0; offset >= 0 && i < family.sizes[s]; ++i) {
+        total[begin + i] += column[begin + i] * std::fabs(x_[at(offset + i)]);
+      }
     }
   }
-  return sum;
+  return std::accumulate(total.data(), total.data() + N, 0.0);
 }
 
 EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem, const Request& request,
@@ -348,14 +386,24 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
   std::atomic<bool> interrupted = false;
   std::atomic<bool> suspect = false;
   const double work = order == Order::second ? 40 * entries_ : 10 * entries_;
-  for_each_chunk(static_cast<Index>(chunks_.size()), work, [&](Index c) {
-    if (request.interrupt != nullptr && request.interrupt->requested()) {
-      interrupted.store(true, std::memory_order_relaxed);
-    }
-    const Part& part = parts_[at(chunks_[at(c)].family)];
-    const Index first_block = part.family->global[at(part.local_of(chunks_[at(c)].first))];
-    if (!interrupted.load(std::memory_order_relaxed) && first_block < faults.block()) {
-      partial_[at(c)] = evaluate_chunk(chunks_[at(c)], faults, suspect);
+  // What was asked for at the last point will be asked for here.
+  std::array<bool, 2> assembled = matrix_asked_;
+  assembled[slot_of(Model::exact)] &= order == Order::second;
+  matrix_asked_ = {};
+  if (scattered_) {
+    plan_variables();
+  }
+  for_each_chunk(tasks(), work, [&](Index task) {
+    for (const BlockChunk& chunk : chunks_of(task)) {
+      if (request.interrupt != nullptr && request.interrupt->requested()) {
+        interrupted.store(true, std::memory_order_relaxed);
+      }
+      const Part& part = parts_[at(chunk.family)];
+      const Index first_block = part.family->global[at(part.local_of(chunk.first))];
+      if (interrupted.load(std::memory_order_relaxed) || first_block >= faults.block()) {
+        return;
+      }
+      partial_[at(&chunk - chunks_.data())] = evaluate_chunk(chunk, assembled, faults, suspect);
     }
   });
   if (interrupted.load()) {
@@ -365,8 +413,15 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
   ChunkSum dense;
   if (!first.any() && plain_dense_) {
     compute_dense(dense);
+  } else if (!first.any() && !scattered_) {
+    sum_by_variable(gradient_, transposed_with(work_.data()));
   } else if (!first.any()) {
-    compute_gradient();
+    variable_sums_.finish(gradient_.data(), layout_->variable_offset);
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      if (assembled[slot_of(model)]) {
+        finish_matrix(model);
+      }
+    }
   }
   // A derivative that is not finite leaves its trace in the gradient, whatever it is multiplied by.
   if (first.any() || suspect.load() || !all_finite(gradient_)) {
@@ -394,93 +449,70 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
 
 template <class Add>
 void ResidualLinearization::sum_by_variable(VectorRef out, const Add& add) const {
-  if (by_owner_) {
-    list_by_variable();
-    variable_sums_.compute(layout_->variable_offset, out.data(),
-                           [&](Index, std::span<const Contribution> list, double* to) {
-                             for (std::size_t i = 0; i < list.size(); ++i) {
-                               fetch_ahead(list, i);
-                               const SlotPair& kind = kinds_[at(list[i].kind)];
-                               add(parts_[at(kind.part)], list[i].block, kind.a, to);
-                             }
-                           });
-    return;
-  }
-  std::fill(out.begin(), out.end(), 0.0);
-  for (const Part& part : parts_) {
-    for (Index b = 0; b < part.count; ++b) {
-      for (int s = 0; s < part.family->slots; ++s) {
-        const Index offset = offset_of(part, b, s);
-        if (offset >= 0) {
-          add(part, b, s, out.data() + offset);
-        }
-      }
-    }
-  }
-}
-
-void ResidualLinearization::list_by_variable() const {
-  if (variables_listed_) {
-    return;
-  }
-  kinds_.clear();
-  for (std::size_t p = 0; p < parts_.size(); ++p) {
-    const int slots = parts_[p].family->slots;
-    for (int a = 0; a < slots; ++a) {
-      for (int b = 0; b < slots; ++b) {
-        kinds_.push_back({static_cast<std::int32_t>(p), a, b});
-      }
-    }
-  }
-  std::vector<Index>& start = variable_sums_.start;
-  start.assign(layout_->parameter.size() + 1, 0);
-  const auto for_each_slot = [&](const auto& visit) {
+  if (!scattered_) {
+    std::fill(out.begin(), out.end(), 0.0);
     for (const Part& part : parts_) {
-      const int slots = part.family->slots;
       for (Index b = 0; b < part.count; ++b) {
-        for (int s = 0; s < slots; ++s) {
-          const std::int32_t variable = layout_->variable[at(part.blocks_of(b)[s])];
-          if (variable >= 0) {
-            visit(at(variable), Contribution{part.kind + s * slots + s, static_cast<std::int32_t>(b)});
+        for (int s = 0; s < part.family->slots; ++s) {
+          const Index offset = offset_of(part, b, s);
+          if (offset >= 0) {
+            add(part, b, s, out.data() + offset);
           }
         }
       }
     }
-  };
-  // start[v + 1] first counts, then is where v's list begins while it is filled, and at last where it ends.
-  for_each_slot([&](std::size_t variable, Contribution) { ++start[variable + 1]; });
-  Index total = 0;
-  for (std::size_t v = 1; v < start.size(); ++v) {
-    const Index count = start[v];
-    start[v] = total;
-    total += count;
+    return;
   }
-  variable_sums_.list.resize(at(total));
-  for_each_slot([&](std::size_t variable, Contribution contribution) {
-    variable_sums_.list[at(start[variable + 1]++)] = contribution;
+  plan_variables();
+  for_each_chunk(tasks(), entries_, [&](Index task) {
+    for (const BlockChunk& chunk : chunks_of(task)) {
+      const Part& part = parts_[at(chunk.family)];
+      const int slots = part.family->slots;
+      for (Index b = chunk.first; b < chunk.first + chunk.count; ++b) {
+        for (int s = 0; s < slots; ++s) {
+          const ScatteredSums::Place place =
+              variable_sums_.place(part.first_slot + b * slots + s, out.data(), layout_->variable_offset);
+          if (place.to != nullptr) {
+            if (place.first) {
+              std::fill_n(place.to, part.sizes[s], 0.0);
+            }
+            add(part, b, s, place.to);
+          }
+        }
+      }
+    }
   });
-  variable_sums_.cut(
+  variable_sums_.finish(out.data(), layout_->variable_offset);
+}
+
+void ResidualLinearization::plan_variables() const {
+  if (variables_planned_) {
+    return;
+  }
+  std::vector<std::uint32_t>& destination = variable_sums_.destination;
+  destination.resize(at(slots_));
+  for (const Part& part : parts_) {
+    const int slots = part.family->slots;
+    Index i = part.first_slot;
+    for (Index b = 0; b < part.count; ++b) {
+      for (int s = 0; s < slots; ++s, ++i) {
+        const std::int32_t variable = layout_->variable[at(part.blocks_of(b)[s])];
+        destination[at(i)] = variable < 0 ? ScatteredSums::nowhere : static_cast<std::uint32_t>(variable);
+      }
+    }
+  }
+  variable_sums_.plan(
+      tasks(), static_cast<Index>(layout_->parameter.size()),
       [&](Index v) { return layout_->variable_offset[at(v) + 1] - layout_->variable_offset[at(v)]; },
-      [&](std::int32_t k) {
-        const SlotPair& kind = kinds_[at(k)];
-        const Family& family = *parts_[at(kind.part)].family;
-        return 4.0 + family.residuals * parts_[at(kind.part)].sizes[kind.a];
+      [&](Index task, const auto& visit) {
+        for (const BlockChunk& chunk : chunks_of(task)) {
+          const Part& part = parts_[at(chunk.family)];
+          const Index begin = part.first_slot + chunk.first * part.family->slots;
+          visit(begin, begin + chunk.count * part.family->slots, 1);
+        }
       });
-  variables_listed_ = true;
+  variables_planned_ = true;
 }
-
-namespace {
-
-/// Adds J_slot' u, where u holds one number for each residual, part after part.
-auto transposed_with(const double* u) {
-  return [u](const Part& part, Index b, int slot, double* to) {
-    const Family& family = *part.family;
-    add_transposed(part.jacobian(b) + family.column[at(slot)], family.columns, family.residuals,
-                   part.sizes[slot], u + part.base + b * family.residuals, to);
-  };
-}
-
-}  // namespace
 
 namespace {
 
@@ -532,8 +564,21 @@ void ResidualLinearization::compute_dense(ChunkSum& sum) {
   root_filled_ = true;
 }
 
-void ResidualLinearization::compute_gradient() {
-  sum_by_variable(gradient_, transposed_with(work_.data()));
+void ResidualLinearization::scatter_gradient(const Part& part, Index first, Index count) {
+  const int slots = part.family->slots;
+  const auto add = transposed_with(work_.data());
+  for (Index b = first; b < first + count; ++b) {
+    for (int s = 0; s < slots; ++s) {
+      const ScatteredSums::Place place =
+          variable_sums_.place(part.first_slot + b * slots + s, gradient_.data(), layout_->variable_offset);
+      if (place.to != nullptr) {
+        if (place.first) {
+          std::fill_n(place.to, part.sizes[s], 0.0);
+        }
+        add(part, b, s, place.to);
+      }
+    }
+  }
 }
 
 void ResidualLinearization::block_product(const Part& part, Index b, ConstVectorRef v, double* t) const {
@@ -623,6 +668,10 @@ bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
           "ResidualLinearization::diagonal: out is not size() long");
   if (plain_dense_ && model == Model::gauss_newton) {
     std::copy(dense_diagonal_.begin(), dense_diagonal_.end(), out.begin());
+    return true;
+  }
+  if (matrix_filled_[slot_of(model)]) {
+    matrix_[slot_of(model)].diagonal(out);
     return true;
   }
   sum_by_variable(out, [&](const Part& part, Index b, int slot, double* to) {

@@ -27,8 +27,8 @@
 #include <vector>
 
 #include "kappa/linearization.h"
-#include "problems/residual/owned_sums.h"
 #include "problems/residual/residual_structure.h"
+#include "problems/residual/scattered_sums.h"
 #include "problems/residual/tangent_spaces.h"
 
 namespace kappa::detail {
@@ -57,7 +57,8 @@ struct Part {
       local;               ///< of a sample or a split family; empty where all of the family take part
   std::vector<Index> row;  ///< of a sample: the first row of each block
   Index base = 0;          ///< of the part in arrays of all residuals, part after part
-  std::int32_t kind = 0;   ///< first number of its pairs of slots among the kinds
+  Index first_slot = 0;    ///< of the part among the slots of all blocks
+  Index first_pair = 0;    ///< of the part among the pairs of slots of all blocks
   bool robust = false;
   std::vector<double> r, J, S;
   std::vector<BlockWeight> weight;  ///< where robust
@@ -110,18 +111,26 @@ class ResidualLinearization final : public Linearization {
   /// Sizes everything for a structure and a sample, unless they are those of last time.
   void prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms);
   void take_sample(std::span<const Index> terms);
-  void list_by_variable() const;
-  void list_by_matrix_block(BlockStructure& structure) const;
+  /// Decides where the contributions to sums over variables, and to the blocks of a matrix, go.
+  void plan_variables() const;
+  void plan_matrix(BlockStructure& structure) const;
+  void shape_matrix(Model model) const;
+  /// Adds a chunk's blocks [first, first + count) to the model's matrix, pair of slots by pair of slots.
+  void scatter_matrix(Model model, const Part& part, Index first, Index count) const;
+  void finish_matrix(Model model) const;
+  void scatter_gradient(const Part& part, Index first, Index count);
 
   struct ChunkSum {
     double value = 0;     ///< of the losses
     double rounding = 0;  ///< of |u_k| |J_kj x_j|, u the weighted residuals
   };
-  double block_rounding(const Part& part, Index b, const double* u) const;
-  ChunkSum evaluate_chunk(const BlockChunk& chunk, FaultRecord& faults, std::atomic<bool>& suspect);
+  double rounding(const Part& part, Index first, Index count) const;
+  /// Evaluates a chunk and adds it to the gradient and to the matrices that are `assembled` (exact,
+  /// gauss_newton).
+  ChunkSum evaluate_chunk(const BlockChunk& chunk, const std::array<bool, 2>& assembled, FaultRecord& faults,
+                          std::atomic<bool>& suspect);
   /// The first derivative that is not finite in residual blocks below `below`.
   Fault derivative_fault(Index below) const;
-  void compute_gradient();
   /// Gradient, diagonal, root and rounding of a plain dense problem, in one pass over the Jacobian.
   void compute_dense(ChunkSum& sum);
 
@@ -163,19 +172,17 @@ class ResidualLinearization final : public Linearization {
   /// out = sums over the variables of add(part, block, slot, to); serial or by owners, as the structure says.
   template <class Add>
   void sum_by_variable(VectorRef out, const Add& add) const;
-  /// Asks for the Jacobian that a few contributions later will be needed: the blocks of one camera lie far
-  /// from each other, and waiting for them would take longer than adding them up.
-  void fetch_ahead(std::span<const Contribution> list, std::size_t i) const {
-    constexpr std::size_t ahead = 6;
-    if (i + ahead < list.size()) {
-      const Contribution& c = list[i + ahead];
-      const Part& part = parts_[at(kinds_[at(c.kind)].part)];
-      const double* J = part.jacobian(c.block);
-      __builtin_prefetch(J);
-      __builtin_prefetch(J + 8);
-      __builtin_prefetch(J + 16);
-    }
+  /// The chunks are cut into tasks, few enough that partial sums of what they share stay small.
+  Index tasks() const { return std::min<Index>(static_cast<Index>(chunks_.size()), most_tasks); }
+  std::span<const BlockChunk> chunks_of(Index task) const {
+    const auto chunks = static_cast<Index>(chunks_.size());
+    const Index begin = task * chunks / tasks();
+    return std::span(chunks_).subspan(at(begin), at((task + 1) * chunks / tasks() - begin));
   }
+  static constexpr Index most_tasks = 64;
+  static Index pairs_of(Index slots) { return slots * (slots + 1) / 2; }
+  static std::size_t slot_of(Model model) { return model == Model::exact ? 0 : 1; }
+
   /// t = J v of one block.
   void block_product(const Part& part, Index b, ConstVectorRef v, double* t) const;
   /// Blocks [first, first + count) of a part from its family: calls evaluate(range, done) for each run of
@@ -196,8 +203,10 @@ class ResidualLinearization final : public Linearization {
   std::vector<BlockChunk> chunks_;  ///< by part, not by family
   std::vector<ChunkSum> partial_;
   Index rows_ = 0;
-  double entries_ = 0;     ///< of the Jacobian's blocks
-  bool by_owner_ = false;  ///< sums in parallel rather than block after block
+  double entries_ = 0;      ///< of the Jacobian's blocks
+  Index slots_ = 0;         ///< of all blocks
+  Index pairs_ = 0;         ///< of slots of all blocks
+  bool scattered_ = false;  ///< sums in parallel, task by task, rather than block after block
   /// One family of one slot on the only variable block, no losses, no sample, small: its Jacobian is a dense
   /// matrix as it stands, and latency is what counts.
   bool plain_dense_ = false;
@@ -215,14 +224,15 @@ class ResidualLinearization final : public Linearization {
   // Caches: computed when first asked for, for this structure or for this point.
   mutable std::vector<double> direction_, bend_;  ///< of a curve, entries of x long
   mutable std::vector<double> work_;              ///< one number for each residual, part after part
-  mutable std::vector<SlotPair> kinds_;
-  mutable bool variables_listed_ = false;
-  mutable OwnedSums variable_sums_;
-  mutable bool matrix_listed_ = false;
-  mutable OwnedSums matrix_sums_;
+  mutable bool variables_planned_ = false;
+  mutable ScatteredSums variable_sums_;
+  mutable bool matrix_planned_ = false;
+  mutable ScatteredSums matrix_sums_;
   mutable std::array<BlockMatrix, 2> matrix_;  ///< exact, gauss_newton
   mutable std::array<bool, 2> matrix_shaped_{};
   mutable std::array<bool, 2> matrix_filled_{};
+  mutable std::array<bool, 2>
+      matrix_asked_{};  ///< at this point; then the next is assembled as it is evaluated
   mutable bool root_shaped_ = false;
   mutable bool root_filled_ = false;
   mutable std::vector<double> root_matrix_;

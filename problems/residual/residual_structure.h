@@ -171,6 +171,8 @@ struct ResidualProblem::Impl {
   std::vector<std::shared_ptr<const Manifold>> manifolds;
   std::vector<std::string> names;     ///< by parameter block; empty where unnamed
   std::uint64_t values_revision = 0;  ///< counts changes of constants
+  std::vector<double> lower, upper;   ///< bounds, like `values`; empty or short where none were set
+  std::uint64_t bounds_revision = 0;  ///< counts their changes
 
   std::vector<detail::Family> families;
   std::unordered_map<detail::TypeKey, std::int32_t> family_by_key;
@@ -198,6 +200,11 @@ struct ResidualProblem::Impl {
   void structure_changed();
 
   std::uint32_t loss_index(const Loss& loss);
+
+  void set_bound(std::vector<double>& side, ParameterBlock block, Index entry, double value,
+                 const char* where);
+  /// Of the variable blocks, in the order of x.
+  Bounds bounds() const;
 
   /// Addresses of the parameters of slots of `count` blocks, block after block; `local(b)` numbers them.
   template <class Local>
@@ -229,6 +236,12 @@ struct ResidualProblem::Impl {
   mutable std::mutex mutex_;
   mutable std::atomic<const detail::Layout*> ready_ = nullptr;
   mutable std::shared_ptr<const detail::Layout> layout_;
+  struct PackedBounds {
+    std::uint64_t layout = 0;  ///< revisions that they are of
+    std::uint64_t bounds = 0;
+    std::vector<double> lower, upper;
+  };
+  mutable PackedBounds packed_bounds_;
 };
 
 namespace detail {

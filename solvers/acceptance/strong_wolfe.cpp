@@ -14,8 +14,10 @@
 // rounding alone are not compared: then the sign of the slope decides (Hager & Zhang).
 //
 // After `max_trials`, or where the bracket is empty to rounding, the kept trial is accepted, although its
-// slope is too large; without one the search gives up. So does a direction that does not descend. Each search
-// starts from `initial`. Cost: one value and gradient a trial, usually one or two trials.
+// slope is too large; without one the search gives up. So does a direction that does not descend. Where
+// variables have bounds no length beyond the first bound on the way is tried, and that length is accepted if
+// the function still descends there. Each search starts from `initial`. Cost: one value and gradient a trial,
+// usually one or two trials.
 //
 // Reference: Nocedal & Wright 2006, algorithms 3.5 and 3.6, eq. 3.59; More & Thuente, ACM TOMS 20 (1994)
 // (safeguards); Hager & Zhang, SIAM J. Optim. 16 (2005) (values that are rounding).
@@ -94,6 +96,7 @@ class StrongWolfe final : public Acceptance {
       return end(control);
     }
     ++trials_;
+    most_ = std::min(options_.maximum, trial.step.longest);
     if (trials_ == 1) {
       low_ = {0, 0, trial.step.slope / alpha};
     }
@@ -126,8 +129,7 @@ class StrongWolfe final : public Acceptance {
       return go_on(Verdict::Keep::no, control);
     }
     const bool flat = std::abs(now.slope) <= options_.c2 * std::abs(slope_at_0);
-    if (flat || (!bracketed_ && now.slope < 0 && now.alpha >= options_.maximum) ||
-        trials_ >= options_.max_trials) {
+    if (flat || (!bracketed_ && now.slope < 0 && now.alpha >= most_) || trials_ >= options_.max_trials) {
       return {Decision::accept, begin()};
     }
     const bool upwards = !bracketed_ || high_.alpha > now.alpha;
@@ -170,7 +172,7 @@ class StrongWolfe final : public Acceptance {
     const double most = options_.expand * low_.alpha;
     const double least = 1.1 * low_.alpha;
     return std::min(std::isfinite(guess) && guess > low_.alpha ? std::clamp(guess, least, most) : most,
-                    options_.maximum);
+                    most_);
   }
 
   double inside() {
@@ -192,7 +194,8 @@ class StrongWolfe final : public Acceptance {
   bool bracketed_ = false;
   bool halve_ = false;  // the last trial did not shorten the bracket to 2/3
   double width_ = infinity;
-  double kept_ = 0;  // length of the kept trial, or 0
+  double most_ = infinity;  // largest length: the option's, or that of the first bound
+  double kept_ = 0;         // length of the kept trial, or 0
   Index trials_ = 0;
 };
 

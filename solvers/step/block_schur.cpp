@@ -85,7 +85,10 @@ class BlockSchur final : public StepSolver {
       return detail::no_step(StepStatus::interrupted, step);
     }
     ++factorizations_;
-    const Index failed = schur_.factor(*blocks_, lambda, subproblem_->metric.weights());
+    for (std::size_t i = 0; i < step.size(); ++i) {
+      step[i] = -subproblem_->gradient[i];
+    }
+    const Index failed = schur_.factor(*blocks_, lambda, subproblem_->metric.weights(), step);
     if (failed >= 0) {
       return detail::no_step(schur_.failed_pivot_is_finite() ? StepStatus::indefinite : StepStatus::failed,
                              step, failed);
@@ -94,10 +97,7 @@ class BlockSchur final : public StepSolver {
       return detail::no_step(StepStatus::interrupted, step);
     }
     factored_ = true;
-    for (std::size_t i = 0; i < step.size(); ++i) {
-      step[i] = -subproblem_->gradient[i];
-    }
-    const double square = schur_.solve(step);
+    const double square = schur_.finish(*blocks_, step);
     StepReport out;
     out.slope = detail::dot(subproblem_->gradient, step);
     out.norm = subproblem_->metric.norm(step);
@@ -111,7 +111,7 @@ class BlockSchur final : public StepSolver {
       return false;
     }
     std::copy(rhs.begin(), rhs.end(), out.begin());
-    schur_.solve(out);
+    schur_.solve(*blocks_, out);
     return detail::all_finite(out);
   }
 

@@ -99,6 +99,8 @@ class ScaledGradient final : public StepSolver {
     return ready_ ? StepStatus::ok : StepStatus::failed;
   }
 
+  bool remembers() const override { return options_.beta1 > 0; }
+
   StepReport solve(const Control& control, VectorRef step) override {
     const double rate =
         detail::control_value<StepLength>(control, "scaled-gradient: the control must be a step length");

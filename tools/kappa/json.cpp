@@ -40,6 +40,13 @@ std::string json(const Solved& solved) {
   out["initial_value"] = r.initial_value;
   out["final_value"] = r.value;
   out["gradient_norm"] = r.gradient_norm;
+  out["active_bounds"] = Object::array();
+  for (const ActiveBound& bound : r.active_bounds) {
+    out["active_bounds"].push_back({{"variable", bound.variable},
+                                    {"name", solved.target.problem->variable_name(bound.variable)},
+                                    {"side", name(bound.side)},
+                                    {"multiplier", bound.multiplier}});
+  }
   out["iterations"] = r.iterations;
   out["evaluations"] = {{"value", r.evaluations.value},
                         {"gradient", r.evaluations.gradient},

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kappa/derivatives.h"
@@ -21,6 +22,28 @@ std::string size_of(const Problem& problem) {
 std::string evaluations(const EvaluationCounts& n) {
   return text("value %td, gradient %td, linearization %td, product %td", n.value, n.gradient, n.linearization,
               n.product);
+}
+
+bool bounded(const Problem& problem) {
+  const Bounds bounds = problem.bounds();
+  const auto finite = [](double bound) { return std::isfinite(bound); };
+  return std::any_of(bounds.lower.begin(), bounds.lower.end(), finite) ||
+         std::any_of(bounds.upper.begin(), bounds.upper.end(), finite);
+}
+
+/// "x[0] lower (multiplier 0.5); x[3] upper (multiplier 2)", the first few.
+std::string active_bounds(const Problem& problem, const std::vector<ActiveBound>& active) {
+  constexpr std::size_t shown = 8;
+  if (active.empty()) {
+    return "no variable is at a bound";
+  }
+  std::string out;
+  for (std::size_t i = 0; i < std::min(shown, active.size()); ++i) {
+    out +=
+        text("%s%s %s (multiplier %.3g)", i == 0 ? "" : ", ",
+             problem.variable_name(active[i].variable).c_str(), name(active[i].side), active[i].multiplier);
+  }
+  return active.size() > shown ? out + text("; and %zu more", active.size() - shown) : out;
 }
 
 /// Parameters, standard errors, certified values and correct digits. The standard errors are kappa's own,
@@ -74,7 +97,13 @@ std::string summary(const Solved& solved) {
   if (solved.target.known_minimum) {
     table.add({"known minimum", text("%.10g", *solved.target.known_minimum)});
   }
-  table.add({"gradient", text("%.3g, its largest entry", r.gradient_norm)});
+  const bool bounds = bounded(*solved.target.problem);
+  table.add(
+      {"gradient", text(bounds ? "%.3g, the largest entry of the projected one" : "%.3g, its largest entry",
+                        r.gradient_norm)});
+  if (bounds) {
+    table.add({"at bounds", active_bounds(*solved.target.problem, r.active_bounds)});
+  }
   table.add({"iterations", text("%td of %td trials", r.iterations, r.trials)});
   table.add({"evaluations", evaluations(r.evaluations)});
   table.add({"time", text("%.3g s, %d thread%s", r.seconds, solved.threads, solved.threads == 1 ? "" : "s")});
