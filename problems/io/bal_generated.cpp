@@ -405,15 +405,16 @@ void place_camera(const GeneratedBal& options, const Scene& scene, Index i, doub
   const Vector centre = truth.centre + Vector{shift * b[1], shift * c[0], shift * c[1]};
   const Vector angle_axis = rotation_vector(turned);
   const Vector minus_translation = Rotation(turned) * centre;
+  const double known = 1.0 - options.distortion;
   const std::array<double, 9> values = {angle_axis[0],
                                         angle_axis[1],
                                         angle_axis[2],
                                         -minus_translation[0],
                                         -minus_translation[1],
                                         -minus_translation[2],
-                                        truth.focal,
-                                        truth.k1,
-                                        truth.k2};
+                                        truth.focal * std::exp(options.focal * draw.normal(3)),
+                                        known * truth.k1,
+                                        known * truth.k2};
   std::copy(values.begin(), values.end(), out);
 }
 
@@ -492,6 +493,15 @@ void refuse_unusable(const GeneratedBal& options) {
   refuse_sigma("rotation", options.rotation);
   refuse_sigma("translation", options.translation);
   refuse_sigma("point", options.point);
+  if (!(options.focal >= 0.0 && options.focal <= 0.5)) {
+    throw Error(
+        "generated bundle adjustment: focal, a relative standard deviation, must be from 0 to 0.5, not " +
+        std::to_string(options.focal));
+  }
+  if (!(options.distortion >= 0.0 && options.distortion <= 1.0)) {
+    throw Error("generated bundle adjustment: distortion must be from 0 (known) to 1 (unknown), not " +
+                std::to_string(options.distortion));
+  }
 }
 
 void parse_entry(std::string_view target, std::string_view key, std::string_view text,
@@ -512,9 +522,14 @@ void parse_entry(std::string_view target, std::string_view key, std::string_view
     parse_value(target, key, text, options.translation);
   } else if (key == "point") {
     parse_value(target, key, text, options.point);
+  } else if (key == "focal") {
+    parse_value(target, key, text, options.focal);
+  } else if (key == "distortion") {
+    parse_value(target, key, text, options.distortion);
   } else {
     throw Error(std::string(target) + ": unknown key '" + std::string(key) +
-                "'; the keys are cameras, points, seed, track, noise, rotation, translation, point");
+                "'; the keys are cameras, points, seed, track, noise, rotation, translation, point, "
+                "focal, distortion");
   }
 }
 

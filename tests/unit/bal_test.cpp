@@ -91,7 +91,7 @@ double root_mean_square(const BalProblem& problem) {
 }
 
 GeneratedBal at_truth(GeneratedBal options) {
-  options.rotation = options.translation = options.point = 0.0;
+  options.rotation = options.translation = options.point = options.focal = options.distortion = 0.0;
   return options;
 }
 
@@ -322,6 +322,27 @@ TEST_CASE("the initial values do not touch structure and observations of a gener
   }
 }
 
+TEST_CASE("a start may not know focal lengths and distortion, of the same problem") {
+  for (GeneratedBal options : small_ones) {
+    const BalProblem known = kappa::generate_bal(options);
+    options.focal = 0.03;
+    options.distortion = 1.0;
+    const BalProblem unknown = kappa::generate_bal(options);
+    CHECK(unknown.observed == known.observed);
+    double squares = 0;
+    for (Index i = 0; i < known.cameras; ++i) {
+      CHECK(std::equal(known.camera(i), known.camera(i) + 6, unknown.camera(i)));
+      CHECK(unknown.camera(i)[7] == 0.0);
+      CHECK(unknown.camera(i)[8] == 0.0);
+      const double error = std::log(unknown.camera(i)[6] / known.camera(i)[6]) / 0.03;
+      CHECK(std::fabs(error) < 5);
+      squares += error * error;
+    }
+    const auto cameras = static_cast<double>(known.cameras);
+    CHECK(std::fabs(squares / cameras - 1) < 5 * std::sqrt(2 / cameras));
+  }
+}
+
 TEST_CASE("every camera sees ten points, every point is seen twice, and never twice by one camera") {
   for (const GeneratedBal& options : small_ones) {
     const BalProblem problem = kappa::generate_bal(options);
@@ -418,7 +439,7 @@ TEST_CASE("a generated problem is described in one line") {
   const GeneratedBal options = kappa::parse_generated_bal(
       "generated/"
       "tourist?cameras=257&points=65132&seed=18446744073709551615&track=3.5&noise=1e-1&rotation=0.5&"
-      "translation=0.25&point=2");
+      "translation=0.25&point=2&focal=0.03&distortion=1");
   CHECK(options.kind == Kind::tourist);
   CHECK(options.cameras == 257);
   CHECK(options.points == 65132);
@@ -428,6 +449,8 @@ TEST_CASE("a generated problem is described in one line") {
   CHECK(options.rotation == 0.5);
   CHECK(options.translation == 0.25);
   CHECK(options.point == 2.0);
+  CHECK(options.focal == 0.03);
+  CHECK(options.distortion == 1.0);
   CHECK(kappa::parse_generated_bal("generated/street").kind == Kind::street);
   CHECK(kappa::parse_generated_bal("generated/street").cameras == GeneratedBal{}.cameras);
   CHECK(kappa::load_bal("generated/street?cameras=3&points=30") ==
@@ -449,6 +472,8 @@ TEST_CASE("a wrong description of a generated problem is told with the right one
   check_says(said("generated/street?track=1.5"), {"track", "from 2"});
   check_says(said("generated/street?noise=-1"), {"noise", "not negative"});
   check_says(said("generated/street?rotation=nan"), {"rotation", "finite"});
+  check_says(said("generated/street?focal=0.6"), {"focal", "from 0 to 0.5"});
+  check_says(said("generated/street?distortion=-1"), {"distortion", "from 0 (known)"});
   check_says(message([] { kappa::parse_generated_bal("street"); }), {"expected generated/street"});
   check_says(said("no-such-file.txt"), {"no-such-file.txt", "cannot be read"});
 }
