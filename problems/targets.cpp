@@ -260,6 +260,9 @@ std::vector<OptionInfo> generated_keys() {
        "generated: standard deviation of the start's camera axes, radians"},
       {"translation", to_text(d.translation), "", "generated: that of the camera centres, metres"},
       {"point", to_text(d.point), "", "generated: that of the points, metres"},
+      {"focal", to_text(d.focal), "", "generated: that of the focal lengths, relative"},
+      {"distortion", to_text(d.distortion), "",
+       "generated: share of the lens distortion that the start does not know"},
   };
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "kappa/random.h"
 #include "problems/io/generated_target.h"
 
@@ -388,8 +389,8 @@ class Scene {
   double tail_scale_ = 0.0;
 };
 
-void append_camera(const GeneratedBal& options, const Scene& scene, Index i,
-                   std::vector<double>& parameters) {
+/// Writes the nine initial values of a camera.
+void place_camera(const GeneratedBal& options, const Scene& scene, Index i, double* out) {
   const Camera& truth = scene.camera(i);
   const CounterRandom draw = scene.random(Purpose::camera_start, i);
   const std::array<double, 2> a = draw.normal_pair(0);
@@ -404,18 +405,63 @@ void append_camera(const GeneratedBal& options, const Scene& scene, Index i,
   const Vector centre = truth.centre + Vector{shift * b[1], shift * c[0], shift * c[1]};
   const Vector angle_axis = rotation_vector(turned);
   const Vector minus_translation = Rotation(turned) * centre;
-  parameters.insert(parameters.end(),
-                    {angle_axis[0], angle_axis[1], angle_axis[2], -minus_translation[0],
-                     -minus_translation[1], -minus_translation[2], truth.focal, truth.k1, truth.k2});
+  const double known = 1.0 - options.distortion;
+  const std::array<double, 9> values = {angle_axis[0],
+                                        angle_axis[1],
+                                        angle_axis[2],
+                                        -minus_translation[0],
+                                        -minus_translation[1],
+                                        -minus_translation[2],
+                                        truth.focal * std::exp(options.focal * draw.normal(3)),
+                                        known * truth.k1,
+                                        known * truth.k2};
+  std::copy(values.begin(), values.end(), out);
 }
 
-void append_point(const GeneratedBal& options, const Scene& scene, Index j, const Vector& truth,
-                  std::vector<double>& parameters) {
+/// Observations of consecutive points.
+struct Observations {
+  std::vector<std::int32_t> camera_index;
+  std::vector<std::int32_t> point_index;
+  std::vector<double> observed;
+  std::vector<std::int32_t> track;  ///< of the point at hand
+};
+
+/// Adds the observations of point `j` and writes its three initial values.
+void observe(const GeneratedBal& options, const Scene& scene, Index j, Observations& to, double* out) {
+  const Vector point = scene.point(j, to.track);
+  const CounterRandom noise = scene.random(Purpose::noise, j);
+  for (const std::int32_t i : to.track) {
+    const Image exact = image(scene.camera(i), point);
+    const std::array<double, 2> error = noise.normal_pair(static_cast<std::uint64_t>(i));
+    to.camera_index.push_back(i);
+    to.point_index.push_back(static_cast<std::int32_t>(j));
+    to.observed.push_back(exact.u + options.noise * error[0]);
+    to.observed.push_back(exact.v + options.noise * error[1]);
+  }
   const CounterRandom draw = scene.random(Purpose::point_start, j);
   const std::array<double, 2> a = draw.normal_pair(0);
-  const double b = draw.normal(1);
-  parameters.insert(parameters.end(), {truth[0] + options.point * a[0], truth[1] + options.point * a[1],
-                                       truth[2] + options.point * b});
+  out[0] = point[0] + options.point * a[0];
+  out[1] = point[1] + options.point * a[1];
+  out[2] = point[2] + options.point * draw.normal(1);
+}
+
+/// Moves all parts into the problem, in order; each is freed as soon as it is there.
+void join(std::vector<Observations>& parts, BalProblem& problem) {
+  std::size_t total = 0;
+  for (const Observations& part : parts) {
+    total += part.camera_index.size();
+  }
+  problem.observations = static_cast<Index>(total);
+  problem.camera_index.reserve(total);
+  problem.point_index.reserve(total);
+  problem.observed.reserve(2 * total);
+  for (Observations& part : parts) {
+    problem.camera_index.insert(problem.camera_index.end(), part.camera_index.begin(),
+                                part.camera_index.end());
+    problem.point_index.insert(problem.point_index.end(), part.point_index.begin(), part.point_index.end());
+    problem.observed.insert(problem.observed.end(), part.observed.begin(), part.observed.end());
+    part = {};
+  }
 }
 
 void refuse_unusable(const GeneratedBal& options) {
@@ -447,6 +493,15 @@ void refuse_unusable(const GeneratedBal& options) {
   refuse_sigma("rotation", options.rotation);
   refuse_sigma("translation", options.translation);
   refuse_sigma("point", options.point);
+  if (!(options.focal >= 0.0 && options.focal <= 0.5)) {
+    throw Error(
+        "generated bundle adjustment: focal, a relative standard deviation, must be from 0 to 0.5, not " +
+        std::to_string(options.focal));
+  }
+  if (!(options.distortion >= 0.0 && options.distortion <= 1.0)) {
+    throw Error("generated bundle adjustment: distortion must be from 0 (known) to 1 (unknown), not " +
+                std::to_string(options.distortion));
+  }
 }
 
 void parse_entry(std::string_view target, std::string_view key, std::string_view text,
@@ -467,9 +522,14 @@ void parse_entry(std::string_view target, std::string_view key, std::string_view
     parse_value(target, key, text, options.translation);
   } else if (key == "point") {
     parse_value(target, key, text, options.point);
+  } else if (key == "focal") {
+    parse_value(target, key, text, options.focal);
+  } else if (key == "distortion") {
+    parse_value(target, key, text, options.distortion);
   } else {
     throw Error(std::string(target) + ": unknown key '" + std::string(key) +
-                "'; the keys are cameras, points, seed, track, noise, rotation, translation, point");
+                "'; the keys are cameras, points, seed, track, noise, rotation, translation, point, "
+                "focal, distortion");
   }
 }
 
@@ -478,34 +538,24 @@ void parse_entry(std::string_view target, std::string_view key, std::string_view
 BalProblem generate_bal(const GeneratedBal& options) {
   refuse_unusable(options);
   const Scene scene(options);
+  // A point costs about a thousand multiply-adds, most of them to find who sees it.
+  constexpr double work = 1000;
+  const detail::Partition partition{.items = options.points, .size = 2048};
+  std::vector<Observations> parts(static_cast<std::size_t>(partition.chunks()));
   BalProblem problem;
   problem.cameras = options.cameras;
   problem.points = options.points;
-  problem.parameters.reserve(static_cast<std::size_t>(problem.point_offset(options.points)));
+  problem.parameters.resize(static_cast<std::size_t>(problem.point_offset(options.points)));
   for (Index i = 0; i < options.cameras; ++i) {
-    append_camera(options, scene, i, problem.parameters);
+    place_camera(options, scene, i, &problem.parameters[static_cast<std::size_t>(problem.camera_offset(i))]);
   }
-  const auto expected =
-      static_cast<std::size_t>(1.01 * static_cast<double>(options.points) *
-                               std::min(options.track, static_cast<double>(options.cameras)));
-  problem.camera_index.reserve(expected);
-  problem.point_index.reserve(expected);
-  problem.observed.reserve(2 * expected);
-  std::vector<std::int32_t> track;
-  for (Index j = 0; j < options.points; ++j) {
-    const Vector point = scene.point(j, track);
-    append_point(options, scene, j, point, problem.parameters);
-    const CounterRandom noise = scene.random(Purpose::noise, j);
-    for (const std::int32_t i : track) {
-      const Image exact = image(scene.camera(i), point);
-      const std::array<double, 2> error = noise.normal_pair(static_cast<std::uint64_t>(i));
-      problem.camera_index.push_back(i);
-      problem.point_index.push_back(static_cast<std::int32_t>(j));
-      problem.observed.push_back(exact.u + options.noise * error[0]);
-      problem.observed.push_back(exact.v + options.noise * error[1]);
+  detail::for_each_chunk(partition.chunks(), work * static_cast<double>(options.points), [&](Index chunk) {
+    for (Index j = partition.begin(chunk); j < partition.end(chunk); ++j) {
+      observe(options, scene, j, parts[static_cast<std::size_t>(chunk)],
+              &problem.parameters[static_cast<std::size_t>(problem.point_offset(j))]);
     }
-  }
-  problem.observations = static_cast<Index>(problem.camera_index.size());
+  });
+  join(parts, problem);
   return problem;
 }
 

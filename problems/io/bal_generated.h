@@ -9,14 +9,15 @@
 // An observation is the exact image of the true point in the true camera plus normal noise, and the initial
 // values are the truth perturbed; hence at the optimum the root mean square of the residuals is close to the
 // noise (below it by the degrees of freedom: sqrt(1 - unknowns / residuals)), while at the start it is some
-// tens of pixels. With the three perturbations zero the truth itself is returned, with the same observations.
+// tens of pixels. With all perturbations zero the truth itself is returned, with the same observations.
 //
 // Every draw is a pure function of seed, camera and point (kappa/random.h). On another platform the structure
 // is the same except where a point lies within rounding of the border of an image, and the numbers agree up
 // to the last digits of the platform's sine, cosine and arc tangent.
 //
 // Every camera sees at least ten points and every point is seen by at least two cameras. Time: about half a
-// microsecond an observation; memory: that of the result.
+// microsecond an observation on one thread, on as many threads as the caller's arena has; memory: twice that
+// of the result, for a moment.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +47,11 @@ struct GeneratedBal {
   double rotation = 0.01;
   double translation = 0.1;
   double point = 0.2;
+  /// Relative standard deviation of the start's focal lengths about the truth; those that photographs carry
+  /// in their files are within some 0.03.
+  double focal = 0.0;
+  /// How much of the lens distortion the start does not know: 0 nothing, 1 all of it (k1 = k2 = 0).
+  double distortion = 0.0;
 };
 
 /// Throws Error for options outside the ranges above.

@@ -20,6 +20,7 @@
 #include "problems/analytic/mgh.h"
 #include "problems/analytic/nist.h"
 #include "problems/io/bal.h"
+#include "problems/io/g2o.h"
 #include "problems/targets.h"
 #include "support/catch.h"
 
@@ -389,6 +390,13 @@ TEST_CASE("each kind of wrong input ends with status 2 and one sentence that nam
       {{"solve", "nist:Misra1a", "--output", "/"}, "--output /: cannot be written: it is a folder"},
       {{"solve", "nist:Misra1a", "--output", "/no/such/folder/x"}, "there is no folder /no/such/folder"},
       {{"solve", "nist:Misra1a", "--output", "/dev/null"}, "it is not a regular file"},
+      {{"solve", "nist:Misra1a", "--picture", "a.png"}, "--picture a.png: the name must end in .html"},
+      {{"solve", "nist:Misra1a", "--picture", "/no/such/folder/a.ply"},
+       "--picture /no/such/folder/a.ply: cannot be written: there is no folder"},
+      {{"solve", "nist:Misra1a", "--picture", "/tmp/a.ply"},
+       "there is nothing to draw of nist:Misra1a; pictures are of bal: and g2o: targets"},
+      {{"solve", "g2o:no-such.g2o"}, "no-such.g2o: cannot be read: "},
+      {{"solve", "g2o:generated/cube"}, "unknown kind 'cube'"},
       {{"list", "nielson-damping"}, "the closest name is nielsen-damping"},
   };
   for (const Wrong& wrong : all) {
@@ -528,7 +536,34 @@ TEST_CASE("--output of a bundle adjustment is a BAL file whose start is the solu
   const Json j = Json::parse(first.out);
   CHECK(kappa::read_bal(file).cameras == 4);
   const Json again = Json::parse(run({"solve", "bal:" + file, "--json", "--max-iterations", "0"}).out);
-  CHECK(again["initial_value"].get<double>() == j["final_value"].get<double>());
+  // Values with and without derivatives may differ in their rounding.
+  CHECK(again["initial_value"].get<double>() == Approx(j["final_value"].get<double>()).epsilon(1e-12));
+}
+
+TEST_CASE("--output of a pose graph is a g2o file whose start is the solution") {
+  const ScratchFolder folder;
+  const std::string file = folder.file("solved.g2o");
+  const Json j =
+      Json::parse(run({"solve", "g2o:generated/grid?dimension=2&poses=60", "--json", "--output", file}).out);
+  CHECK(j["outcome"] == "converged");
+  CHECK(kappa::read_g2o(file).poses() == 60);
+  const Json again = Json::parse(run({"solve", "g2o:" + file, "--json", "--max-iterations", "0"}).out);
+  CHECK(again["initial_value"].get<double>() == Approx(j["final_value"].get<double>()).epsilon(1e-12));
+}
+
+TEST_CASE("--picture draws bundles and graphs as a page or as a file for mesh viewers") {
+  const ScratchFolder folder;
+  for (const char* target : {"bal:generated/street?cameras=4&points=60", "g2o:generated/torus?poses=40"}) {
+    const std::string page = folder.file("picture.html");
+    CHECK(run({"solve", target, "--picture", page, "--decrease-tolerance", "1e-9"}).status == 0);
+    const std::string text = read_file(page);
+    CHECK(text.starts_with("<!DOCTYPE html>"));
+    CHECK(text.find("<dt>outcome</dt><dd>converged</dd>") != std::string::npos);
+    const std::string mesh = folder.file("picture.ply");
+    CHECK(run({"solve", target, "--picture", mesh, "--max-iterations", "0"}).status == 1);
+    CHECK(read_file(mesh).starts_with("ply\nformat binary_little_endian 1.0\n"));
+  }
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 2);
 }
 
 TEST_CASE("--threads sets the number of threads and changes no bit of the result") {

@@ -1,5 +1,8 @@
 #include "problems/io/bal.h"
 
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -88,7 +91,7 @@ double root_mean_square(const BalProblem& problem) {
 }
 
 GeneratedBal at_truth(GeneratedBal options) {
-  options.rotation = options.translation = options.point = 0.0;
+  options.rotation = options.translation = options.point = options.focal = options.distortion = 0.0;
   return options;
 }
 
@@ -293,6 +296,21 @@ TEST_CASE("the same seed generates the same bits and another seed other ones") {
   }
 }
 
+TEST_CASE("a generated problem has the same bits for every number of threads") {
+  for (const GeneratedBal& options : {GeneratedBal{.kind = Kind::street, .cameras = 100, .points = 20000},
+                                      GeneratedBal{.kind = Kind::tourist, .cameras = 100, .points = 20000}}) {
+    const auto with = [&](int threads) {
+      const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                      static_cast<std::size_t>(threads));
+      tbb::task_arena arena(threads);
+      return arena.execute([&] { return kappa::generate_bal(options); });
+    };
+    const BalProblem alone = with(1);
+    CHECK(with(2) == alone);
+    CHECK(with(4) == alone);
+  }
+}
+
 TEST_CASE("the initial values do not touch structure and observations of a generated problem") {
   for (const GeneratedBal& options : small_ones) {
     const BalProblem start = kappa::generate_bal(options);
@@ -301,6 +319,27 @@ TEST_CASE("the initial values do not touch structure and observations of a gener
     CHECK(start.camera_index == truth.camera_index);
     CHECK(start.point_index == truth.point_index);
     CHECK(start.parameters != truth.parameters);
+  }
+}
+
+TEST_CASE("a start may not know focal lengths and distortion, of the same problem") {
+  for (GeneratedBal options : small_ones) {
+    const BalProblem known = kappa::generate_bal(options);
+    options.focal = 0.03;
+    options.distortion = 1.0;
+    const BalProblem unknown = kappa::generate_bal(options);
+    CHECK(unknown.observed == known.observed);
+    double squares = 0;
+    for (Index i = 0; i < known.cameras; ++i) {
+      CHECK(std::equal(known.camera(i), known.camera(i) + 6, unknown.camera(i)));
+      CHECK(unknown.camera(i)[7] == 0.0);
+      CHECK(unknown.camera(i)[8] == 0.0);
+      const double error = std::log(unknown.camera(i)[6] / known.camera(i)[6]) / 0.03;
+      CHECK(std::fabs(error) < 5);
+      squares += error * error;
+    }
+    const auto cameras = static_cast<double>(known.cameras);
+    CHECK(std::fabs(squares / cameras - 1) < 5 * std::sqrt(2 / cameras));
   }
 }
 
@@ -400,7 +439,7 @@ TEST_CASE("a generated problem is described in one line") {
   const GeneratedBal options = kappa::parse_generated_bal(
       "generated/"
       "tourist?cameras=257&points=65132&seed=18446744073709551615&track=3.5&noise=1e-1&rotation=0.5&"
-      "translation=0.25&point=2");
+      "translation=0.25&point=2&focal=0.03&distortion=1");
   CHECK(options.kind == Kind::tourist);
   CHECK(options.cameras == 257);
   CHECK(options.points == 65132);
@@ -410,6 +449,8 @@ TEST_CASE("a generated problem is described in one line") {
   CHECK(options.rotation == 0.5);
   CHECK(options.translation == 0.25);
   CHECK(options.point == 2.0);
+  CHECK(options.focal == 0.03);
+  CHECK(options.distortion == 1.0);
   CHECK(kappa::parse_generated_bal("generated/street").kind == Kind::street);
   CHECK(kappa::parse_generated_bal("generated/street").cameras == GeneratedBal{}.cameras);
   CHECK(kappa::load_bal("generated/street?cameras=3&points=30") ==
@@ -431,6 +472,8 @@ TEST_CASE("a wrong description of a generated problem is told with the right one
   check_says(said("generated/street?track=1.5"), {"track", "from 2"});
   check_says(said("generated/street?noise=-1"), {"noise", "not negative"});
   check_says(said("generated/street?rotation=nan"), {"rotation", "finite"});
+  check_says(said("generated/street?focal=0.6"), {"focal", "from 0 to 0.5"});
+  check_says(said("generated/street?distortion=-1"), {"distortion", "from 0 (known)"});
   check_says(message([] { kappa::parse_generated_bal("street"); }), {"expected generated/street"});
   check_says(said("no-such-file.txt"), {"no-such-file.txt", "cannot be read"});
 }
