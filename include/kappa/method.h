@@ -49,7 +49,7 @@ struct LevenbergMarquardt {
   Spec curvature = {};
   Spec step = {};
   Spec acceptance = {"nielsen-damping"};
-  MetricKind metric = MetricKind::minpack;
+  MetricKind metric = MetricKind::automatic;
 };
 Method levenberg_marquardt(const LevenbergMarquardt& parts = {});
 

@@ -14,7 +14,8 @@ namespace kappa {
 enum class MetricKind : std::uint8_t {
   identity,   ///< weights 1
   marquardt,  ///< weights |B_ii| at the current point (Marquardt 1963)
-  minpack     ///< weights max over the points so far of |B_ii| (More 1978, sec. 6)
+  minpack,    ///< weights max over the points so far of |B_ii| (More 1978, sec. 6)
+  automatic  ///< minpack up to 500 variables, marquardt beyond: a bundle's first curvatures are far too large
 };
 
 const char* name(MetricKind kind);

@@ -287,9 +287,6 @@ ParameterBlock ResidualProblem::add_parameters(ConstVectorRef initial,
 
 void ResidualProblem::set_manifold(ParameterBlock block, std::shared_ptr<const Manifold> manifold) {
   expect_handle(*impl_, block, "set_manifold");
-  if (manifold != nullptr && !manifold->euclidean()) {
-    impl_->expect_unbounded(block.index, *manifold);
-  }
   double* const values = impl_->values.data() + impl_->start[at(block.index)];
   const std::vector<double> point =
       on_manifold(manifold.get(), {values, at(impl_->size(block.index))}, impl_->name(block), "set_manifold");

@@ -3,6 +3,10 @@
 //   rho > accept:  lambda <- lambda max(1 / fall, 1 - (rise - 1)(2 rho - 1)^3),  nu <- rise
 //   otherwise:     lambda <- lambda nu,  nu <- rise nu
 //
+// On large problems a ratio above good_large divides by `fall` at once: the smooth rule lowers the damping
+// only by a fifth an iteration where the ratio stays near 0.8, as it does in the long valleys of bundle
+// adjustment.
+//
 // Use it with damped steps. The factor passes smoothly from 1 / fall (a good model) through 1 (rho = 1/2) to
 // rise (a bad one), which avoids the jumps of rules with thresholds; repeated rejections grow faster than
 // geometrically, so even a damping that starts far too small costs few trials. A step that could not be
@@ -37,6 +41,7 @@ struct NielsenDampingOptions {
   double accept = 1e-4;         // More 1978, sec. 4
   double fall = 5;              // chosen on NIST and MGH (Nielsen 1999: 3)
   double rise = 2;              // Nielsen 1999, beta
+  double good_large = 0.25;     // chosen on bundle problems: docs/benchmarks.md
   double minimum = 1e-32;       // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
   double maximum = 1e32;        // the reciprocal of minimum
 };
@@ -56,6 +61,10 @@ constexpr Field<NielsenDampingOptions> fields[] = {
      "largest factor by which an accepted step divides the damping; above 1"},
     {"rise", &NielsenDampingOptions::rise, "Nielsen 1999, beta",
      "factor of the first rejection in a row, itself multiplied by this at each further one; above 1"},
+    {"good_large", &NielsenDampingOptions::good_large, "chosen on bundle problems: docs/benchmarks.md",
+     "for problems of more than `large` variables, the ratio above which an accepted step divides the "
+     "damping by "
+     "`fall` at once; 1 for the smooth rule"},
     {"minimum", &NielsenDampingOptions::minimum,
      "eps^2: less, as squared singular value of a scaled Jacobian, is rounding",
      "a positive damping never falls below this; positive"},
@@ -71,6 +80,7 @@ class NielsenDamping final : public Acceptance {
 
   Control start(const StartInfo& info) override {
     nu_ = options_.rise;
+    good_ = info.variables > options_.large ? options_.good_large : 1.0;
     const double scale = info.gradient_norm / info.point_norm;
     blind_rescue_ = 1e-3 * (std::isfinite(scale) && scale > 0 ? scale : 1.0);
     return Damping{info.variables > options_.large ? options_.initial_large : options_.initial};
@@ -92,7 +102,8 @@ class NielsenDamping final : public Acceptance {
       return {Decision::accept, Damping{0.0}};
     }
     const double c = 2 * rho - 1;
-    const double factor = std::max(1 / options_.fall, 1 - (options_.rise - 1) * c * c * c);
+    const double factor =
+        rho > good_ ? 1 / options_.fall : std::max(1 / options_.fall, 1 - (options_.rise - 1) * c * c * c);
     return {Decision::accept, Damping{std::clamp(lambda * factor, options_.minimum, options_.maximum)}};
   }
 
@@ -115,6 +126,7 @@ class NielsenDamping final : public Acceptance {
 
   NielsenDampingOptions options_;
   double nu_ = 2;
+  double good_ = 1;
   double blind_rescue_ = 1e-3;
 };
 
@@ -131,6 +143,7 @@ NielsenDampingOptions checked(const Options& given) {
   require_option(o.large >= 0, part, "large", static_cast<std::int64_t>(o.large), "it must not be negative");
   require_option(o.accept >= 0 && o.accept < 1, part, "accept", o.accept,
                  "it must be at least 0 and below 1");
+  require_option(o.good_large > 0, part, "good_large", o.good_large, "it must be positive");
   require_option(o.fall > 1, part, "fall", o.fall, "it must be above 1");
   require_option(o.rise > 1 && o.rise < infinity, part, "rise", o.rise, "it must be finite and above 1");
   return o;

@@ -14,6 +14,8 @@ const char* name(MetricKind kind) {
       return "marquardt";
     case MetricKind::minpack:
       return "minpack";
+    case MetricKind::automatic:
+      return "automatic";
   }
   return "unknown";
 }
@@ -26,6 +28,10 @@ void Metric::reset(MetricKind kind) {
 void Metric::update(const SymmetricOperator& B) {
   const auto n = static_cast<std::size_t>(B.size());
   const bool first = weights_.size() != n;
+  if (kind_ == MetricKind::automatic) {
+    constexpr std::size_t large = 500;  // docs/benchmarks.md
+    kind_ = n > large ? MetricKind::marquardt : MetricKind::minpack;
+  }
   if (first) {
     weights_.assign(n, 1.0);
   }

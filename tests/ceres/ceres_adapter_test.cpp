@@ -161,8 +161,9 @@ TEST_CASE("the translated problem has Ceres's derivatives", "[ceres]") {
   REQUIRE(problem.Evaluate(ceres::Problem::EvaluateOptions(), &cost, nullptr, &gradient, nullptr));
   kappa::Evaluation evaluation;
   evaluation.reset(x, 0);
-  REQUIRE(translated.evaluate({.want = kappa::Want::value | kappa::Want::gradient}, evaluation) ==
-          kappa::EvalStatus::ok);
+  kappa::Request request;
+  request.want = kappa::Want::value | kappa::Want::gradient;
+  REQUIRE(translated.evaluate(request, evaluation) == kappa::EvalStatus::ok);
   CHECK(evaluation.value == Approx(cost).epsilon(1e-14));
   REQUIRE(evaluation.gradient.size() == gradient.size());
   for (std::size_t i = 0; i < gradient.size(); ++i) {

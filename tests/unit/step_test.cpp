@@ -151,6 +151,26 @@ Matrix dense(const SymmetricOperator& B) {
 
 // ---- Controls, trials, metrics ---------------------------------------------------------------------------
 
+TEST_CASE("the automatic metric is MINPACK's on small problems and Marquardt's on large ones") {
+  for (const kappa::Index n : {3, 501}) {
+    kappa::Metric metric(kappa::MetricKind::automatic);
+    const auto size = static_cast<std::size_t>(n);
+    const auto scaled = [&](double entry) {
+      std::vector<double> matrix(size * size, 0.0);
+      for (std::size_t i = 0; i < size; ++i) {
+        matrix[i * size + i] = entry;
+      }
+      return test::DenseOperator(n, matrix);
+    };
+    const test::DenseOperator large = scaled(4.0);
+    const test::DenseOperator small = scaled(1.0);
+    metric.update(large);
+    metric.update(small);
+    CHECK(metric.weights()[size - 1] == (n > 500 ? 1.0 : 4.0));
+    CHECK(metric.kind() == (n > 500 ? kappa::MetricKind::marquardt : kappa::MetricKind::minpack));
+  }
+}
+
 TEST_CASE("a trial's ratio is actual over predicted decrease") {
   Trial trial;
   trial.current_value = 10;

@@ -112,8 +112,8 @@ Method choose_method(const MethodChoice& choice) {
     method.step = {};
   }
   if (choice.metric) {
-    method.metric = static_cast<MetricKind>(
-        detail::choose_option("solve", "--metric", *choice.metric, {"identity", "marquardt", "minpack"}));
+    method.metric = static_cast<MetricKind>(detail::choose_option(
+        "solve", "--metric", *choice.metric, {"identity", "marquardt", "minpack", "automatic"}));
   }
   method.batch.size = choice.batch.value_or(method.batch.size);
   method.batch.seed = choice.seed.value_or(method.batch.seed);

@@ -63,7 +63,8 @@ void add_method(CLI::App& app, MethodChoice& method) {
       ->type_name("PART.OPTION=VALUE")
       ->allow_extra_args(false)
       ->group(group);
-  add(app, "--metric", "NAME", "How steps are measured: identity, marquardt or minpack [the recipe's]",
+  add(app, "--metric", "NAME",
+      "How steps are measured: identity, marquardt, minpack or automatic [the recipe's]",
       [&](const std::string& text) { method.metric = text; })
       ->group(group);
   add(app, "--batch", "N", "Terms each step sees; 0: all [the recipe's]", [&](const std::string& text) {
