@@ -14,7 +14,7 @@ constexpr Index block_columns = 96;       // columns of a panel factored at once
 constexpr Index chunk_slivers = 24;       // slivers of a panel in one piece of work
 constexpr Index tile_slivers = 30;        // of a tile of a Schur complement
 constexpr double dissection_cost = 3000;  // flops in the time that a dissection takes for a stored block
-constexpr Index chunk_columns = 48;       // of a child's Schur complement added at once
+constexpr Index chunk_pieces = 32;        // of a child's Schur complement added at once
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
@@ -22,6 +22,42 @@ std::size_t at(Index i) {
 
 double product(Index a, Index b) {
   return static_cast<double>(a) * static_cast<double>(b);
+}
+
+/// A stored block, or its transpose, to `to`, which is in row `lane` of a sliver; the next sliver is at
+/// `next`. N: its size, if it is square and of a usual one.
+template <int N>
+void copy_block(double* to, Index lane, Index next, const double* from, Index rows, Index columns,
+                bool transposed) {
+  const Index m = N > 0 ? N : rows;
+  const Index n = N > 0 ? N : columns;
+  for (Index r = 0; r < m; ++r) {
+    if (transposed) {
+      for (Index c = 0; c < n; ++c) {
+        to[c * sliver] = from[c + r * n];
+      }
+    } else {
+      for (Index c = 0; c < n; ++c) {
+        to[c * sliver] = from[r + c * m];
+      }
+    }
+    ++to;
+    if (++lane == sliver) {
+      lane = 0;
+      to += next - sliver;
+    }
+  }
+}
+
+/// One more row to the last of `runs`, or to a new one where that is older than `first`, the row does not
+/// continue it, or it would cross a multiple of `cut` (0: none).
+void append_row(std::vector<Run>& runs, Index first, Index source, Index target, Index cut) {
+  const bool cuts = cut > 0 && (source % cut == 0 || target % cut == 0);
+  if (static_cast<Index>(runs.size()) > first && !cuts && runs.back().target + runs.back().length == target) {
+    ++runs.back().length;
+  } else {
+    runs.push_back({static_cast<std::int32_t>(source), static_cast<std::int32_t>(target), 1});
+  }
 }
 
 /// Memory for Schur complements, given out before any is needed: each has a fixed place.
@@ -176,6 +212,7 @@ void BlockCholesky::lay_out(const EliminationPlan& plan) {
 /// Where the rows below each front are in its parent's, and how many entries the rows of L have.
 void BlockCholesky::connect(const EliminationPlan& plan, const std::vector<Index>& offset) {
   runs_.clear();
+  pieces_.clear();
   std::vector<Index> entries(permutation_.size(), 1);
   std::vector<Index> target(plan.order.size());  // by place: its row in the parent's front
   for (Index s = 0; s < plan.supernodes(); ++s) {
@@ -184,8 +221,8 @@ void BlockCholesky::connect(const EliminationPlan& plan, const std::vector<Index
     for (Index k = 0; k < w; ++k) {
       entries[at(front.own + k)] += k;
     }
-    front.run = static_cast<Index>(runs_.size());
-    front.run_end = front.run;
+    front.run = front.other_run = front.run_end = static_cast<Index>(runs_.size());
+    front.piece = front.other_piece = front.piece_end = static_cast<Index>(pieces_.size());
     if (front.parent < 0) {
       continue;
     }
@@ -202,26 +239,20 @@ void BlockCholesky::connect(const EliminationPlan& plan, const std::vector<Index
     Index source = 0;
     for (Index r = plan.row_start[at(s)]; r < plan.row_start[at(s) + 1]; ++r) {
       const Index k = plan.row[at(r)];
-      const Index length = offset[at(k) + 1] - offset[at(k)];
-      for (Index i = offset[at(k)]; i < offset[at(k) + 1]; ++i) {
+      for (Index i = offset[at(k)]; i < offset[at(k) + 1]; ++i, ++source) {
         entries[at(i)] += w;
-      }
-      const bool to_panel = k < plan.first[at(front.parent) + 1];
-      const bool continues = front.run_end > front.run &&
-                             runs_.back().target + runs_.back().length == target[at(k)] &&
-                             (to_panel || source > front.to_panel);
-      if (continues) {
-        runs_.back().length += static_cast<std::int32_t>(length);
-      } else {
-        runs_.push_back({static_cast<std::int32_t>(source), static_cast<std::int32_t>(target[at(k)]),
-                         static_cast<std::int32_t>(length)});
-        ++front.run_end;
-      }
-      source += length;
-      if (to_panel) {
-        front.to_panel = source;
+        const bool eliminated = k < plan.first[at(front.parent) + 1];
+        const Index to = target[at(k)] + i - offset[at(k)];
+        append_row(runs_, eliminated ? front.run : front.other_run, source, to, 0);
+        append_row(pieces_, eliminated ? front.piece : front.other_piece, source, to, sliver);
+        if (eliminated) {
+          front.other_run = static_cast<Index>(runs_.size());
+          front.other_piece = static_cast<Index>(pieces_.size());
+        }
       }
     }
+    front.run_end = static_cast<Index>(runs_.size());
+    front.piece_end = static_cast<Index>(pieces_.size());
   }
   rounding_.resize(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -293,13 +324,11 @@ void BlockCholesky::place_updates() {
   std::vector<Pool> inherited(at(n));
   Index top = 0;
   const auto length = [&](Index s) {
-    return fronts_[at(s)].update.stride * sliver * fronts_[at(s)].panel.below;
+    const Index below = fronts_[at(s)].panel.below;
+    return below > 0 ? Update::begin(below) + 2 * sliver : 0;
   };
   const auto visit = [&](Index s, Pool& pool) {
     Front& front = fronts_[at(s)];
-    // Columns a multiple of 4 kB apart would compete for the same lines of the cache.
-    front.update.stride = sliver * front.panel.below;
-    front.update.stride += front.update.stride % 64 == 0 ? sliver : 0;
     front.update_begin = pool.take(length(s), top);
     for (Index c = front.child; c < front.child_end; ++c) {
       const Index child = children_[at(c)];
@@ -336,7 +365,7 @@ void BlockCholesky::allocate() {
   updates_.resize(at(update_doubles_));
   for (Front& front : fronts_) {
     front.panel.data = l_.data() + front.panel_begin;
-    front.update.data = updates_.data() + front.update_begin;
+    front.update.data = updates_.data() + front.update_begin + sliver;
   }
   allocated_ = true;
 }
@@ -370,12 +399,16 @@ void BlockCholesky::factor_front(const Task& task, Index s) {
   const auto children = std::span(children_).subspan(at(front.child), at(front.child_end - front.child));
   const bool ready =
       std::all_of(children.begin(), children.end(), [&](Index c) { return state_[at(c)] == State::done; });
-  if (!ready || (task.conditions.interrupt != nullptr && task.conditions.interrupt->requested())) {
+  if (!ready || task.stops()) {
     state_[at(s)] = State::skipped;
     return;
   }
   assemble(task, front);
-  const Index failed = factor_panel(front, pivot_[at(s)]);
+  const Index failed = factor_panel(task, front, pivot_[at(s)]);
+  if (failed == interrupted) {
+    state_[at(s)] = State::skipped;
+    return;
+  }
   if (failed >= 0) {
     state_[at(s)] = State::failed;
     failed_[at(s)] = front.own + failed;
@@ -391,15 +424,14 @@ void BlockCholesky::assemble(const Task& task, const Front& front) {
   std::fill(panel.data, panel.data + panel.size(), 0.0);
   for (Index a = front.assembly; a < front.assembly_end; ++a) {
     const Assembly& block = assembly_[at(a)];
+    double* to = panel.row(block.row) + sliver * block.column;
     const double* from = task.B.values.data() + block.values;
-    const Index down = block.transposed ? block.columns : 1;
-    const Index right = block.transposed ? 1 : block.rows;
-    for (Index r = 0; r < block.rows; ++r) {
-      double* to = panel.row(block.row + r) + sliver * block.column;
-      for (Index c = 0; c < block.columns; ++c) {
-        to[c * sliver] = from[r * down + c * right];
-      }
-    }
+    const Index size = block.rows == block.columns ? block.rows : 0;
+    const auto copy = size == 3   ? copy_block<3>
+                      : size == 6 ? copy_block<6>
+                      : size == 9 ? copy_block<9>
+                                  : copy_block<0>;
+    copy(to, block.row % sliver, sliver * panel.width, from, block.rows, block.columns, block.transposed);
   }
   for (Index c = 0; c < panel.width; ++c) {
     const Index k = front.own + c;
@@ -413,28 +445,35 @@ void BlockCholesky::assemble(const Task& task, const Front& front) {
   }
   for (Index k = front.child; k < front.child_end; ++k) {
     const Front& child = fronts_[at(children_[at(k)])];
-    each_child_chunk(child, 0, child.to_panel, [&](const Run* run, const Run* end, Index first, Index last) {
-      front_kernels().add_to_panel(panel, child.update, run, end, first, last);
+    each_chunk_of_pieces(child, child.piece, [&](std::span<const Run> pieces) {
+      front_kernels().add_to_panel(panel, child.update, pieces, runs(child.run, child.other_run));
     });
   }
 }
 
-/// body(run, end, first, last) for the columns [begin, until) of a child's Schur complement in chunks [first,
-/// last), `run` being the run with column `first`.
+std::span<const Run> BlockCholesky::runs(Index begin, Index end) const {
+  return std::span(runs_).subspan(at(begin), at(end - begin));
+}
+
+/// body(pieces) for the child's pieces from `begin` on in chunks; no sliver of the parent is in two of them.
 template <class Body>
-void BlockCholesky::each_child_chunk(const Front& child, Index begin, Index until, const Body& body) const {
-  const Partition columns{until - begin, chunk_columns};
-  const Run* const runs = runs_.data() + child.run;
-  const Run* const end = runs_.data() + child.run_end;
-  for_each_chunk(columns.chunks(), product(until - begin, child.height), [&](Index chunk) {
-    const Index first = begin + columns.begin(chunk);
-    const Run* behind =
-        std::upper_bound(runs, end, first, [](Index column, const Run& run) { return column < run.source; });
-    body(behind - 1, end, first, begin + columns.end(chunk));
+void BlockCholesky::each_chunk_of_pieces(const Front& child, Index begin, const Body& body) const {
+  const Partition chunks{child.piece_end - begin, chunk_pieces};
+  const auto boundary = [&](Index piece) {
+    while (piece > begin && piece < child.piece_end &&
+           pieces_[at(piece)].target / sliver == pieces_[at(piece - 1)].target / sliver) {
+      ++piece;
+    }
+    return piece;
+  };
+  for_each_chunk(chunks.chunks(), product(child.height, child.height), [&](Index chunk) {
+    const Index first = boundary(begin + chunks.begin(chunk));
+    const Index last = boundary(begin + chunks.end(chunk));
+    body(std::span(pieces_).subspan(at(first), at(last - first)));
   });
 }
 
-Index BlockCholesky::factor_panel(const Front& front, double& pivot) {
+Index BlockCholesky::factor_panel(const Task& task, const Front& front, double& pivot) {
   const FrontKernels& kernels = front_kernels();
   const Panel& panel = front.panel;
   const double* least = least_.data() + front.own;
@@ -448,6 +487,9 @@ Index BlockCholesky::factor_panel(const Front& front, double& pivot) {
                      [&](Index chunk) { body(begin + rows.begin(chunk), begin + rows.end(chunk)); });
     };
     if (first > 0) {
+      if (task.stops()) {
+        return interrupted;
+      }
       each_chunk(first / sliver, first,
                  [&](Index from, Index to) { kernels.subtract_columns(panel, first, last, from, to); });
     }
@@ -476,10 +518,10 @@ void BlockCholesky::form_update(const Front& front) const {
   });
   for (Index k = front.child; k < front.child_end; ++k) {
     const Front& child = fronts_[at(children_[at(k)])];
-    each_child_chunk(child, child.to_panel, child.height,
-                     [&](const Run* run, const Run* end, Index first, Index last) {
-                       kernels.add_to_update(front.panel, front.update, child.update, run, end, first, last);
-                     });
+    each_chunk_of_pieces(child, child.other_piece, [&](std::span<const Run> pieces) {
+      kernels.add_to_update(front.panel, front.update, child.update, pieces,
+                            runs(child.other_run, child.run_end));
+    });
   }
 }
 

@@ -84,10 +84,11 @@ class BlockCholesky {
     Index height = 0;        ///< rows below
     Index z = 0;             ///< its part of z_
     Index parent = -1;       ///< or -1
-    Index run = 0;           ///< its rows below in the parent's front: runs_[run .. run_end)
-    Index run_end = 0;
-    Index to_panel = 0;  ///< its first rows below are eliminated by the parent
-    Index child = 0;     ///< children_[child .. child_end)
+    // Where its rows below are in the parent's front: those that the parent eliminates, then the others. Runs
+    // are as long as can be, pieces are runs cut at the slivers of both.
+    Index run = 0, other_run = 0, run_end = 0;
+    Index piece = 0, other_piece = 0, piece_end = 0;
+    Index child = 0;  ///< children_[child .. child_end)
     Index child_end = 0;
     Index assembly = 0;  ///< assembly_[assembly .. assembly_end)
     Index assembly_end = 0;
@@ -107,6 +108,8 @@ class BlockCholesky {
     double lambda;
     ConstVectorRef weights;
     const Conditions& conditions;
+
+    bool stops() const { return conditions.interrupt != nullptr && conditions.interrupt->requested(); }
   };
 
   void plan(const BlockStructure& structure);
@@ -119,9 +122,10 @@ class BlockCholesky {
 
   void factor_front(const Task& task, Index s);
   void assemble(const Task& task, const Front& front);
+  std::span<const Run> runs(Index begin, Index end) const;
   template <class Body>
-  void each_child_chunk(const Front& child, Index begin, Index until, const Body& body) const;
-  Index factor_panel(const Front& front, double& pivot);
+  void each_chunk_of_pieces(const Front& child, Index begin, const Body& body) const;
+  Index factor_panel(const Task& task, const Front& front, double& pivot);
   void form_update(const Front& front) const;
   void forward_front(const Front& front);
   void backward_front(const Front& front);
@@ -132,7 +136,7 @@ class BlockCholesky {
   Figures figures_;
   std::vector<Front> fronts_;
   std::vector<Index> children_;
-  std::vector<Run> runs_;
+  std::vector<Run> runs_, pieces_;
   std::vector<Assembly> assembly_;
   std::vector<Index> permutation_;  ///< by eliminated variable: the variable of B
   std::vector<double> rounding_;    ///< by eliminated variable: (1 + entries in its row of L) eps

@@ -7,8 +7,8 @@ namespace kappa::detail {
 namespace {
 
 using Vertex = std::int32_t;
-constexpr double front_entry = 4;
-constexpr double front_overhead = 3000;
+constexpr double front_entry = 8;        // measured: assembling it and adding it to the parent
+constexpr double front_overhead = 3000;  // measured: a tenth of a microsecond
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);

@@ -15,10 +15,25 @@ namespace {
 
 constexpr Index depth = 192;  // columns of a panel multiplied at once: three slivers of them are 36 kB
 
+/// Vectors of W doubles and masks for them. (Sizes that depend on a template's argument confuse GCC.)
+template <int W>
+struct VectorOf;
+#define KAPPA_VECTOR_OF(W)                                                   \
+  template <>                                                                \
+  struct VectorOf<W> {                                                       \
+    typedef double Vector __attribute__((vector_size(W * sizeof(double))));  \
+    typedef long long Mask __attribute__((vector_size(W * sizeof(double)))); \
+  };
+KAPPA_VECTOR_OF(2)
+KAPPA_VECTOR_OF(4)
+KAPPA_VECTOR_OF(8)
+#undef KAPPA_VECTOR_OF
+
 /// Kernels over vectors of W doubles, at most `Slivers` slivers by `Columns` columns in registers.
 template <int W, int Columns, int Slivers>
 struct Kernels {
-  typedef double Vector __attribute__((vector_size(W * sizeof(double))));
+  using Vector = typename VectorOf<W>::Vector;
+  using Mask = typename VectorOf<W>::Mask;
   static constexpr int V = static_cast<int>(sliver) / W;  // vectors of a sliver
 
   KAPPA_INLINE static void load(Vector& v, const double* p) { std::memcpy(&v, p, sizeof v); }
@@ -41,6 +56,25 @@ struct Kernels {
       KAPPA_UNROLL for (int c = 0; c < C; ++c) {
         KAPPA_UNROLL for (int r = 0; r < R * V; ++r) {
           load(at[c][r], p + (r / V) * next_sliver + (r % V) * W + c * next_column);
+        }
+      }
+    }
+    /// Each sliver at its own place, its columns behind each other.
+    template <class Place>
+    KAPPA_INLINE void read_slivers(const Place& place) {
+      KAPPA_UNROLL for (int r = 0; r < R * V; ++r) {
+        const double* p = place(r / V) + (r % V) * W;
+        KAPPA_UNROLL for (int c = 0; c < C; ++c) {
+          load(at[c][r], p + c * sliver);
+        }
+      }
+    }
+    template <class Place>
+    KAPPA_INLINE void write_slivers(const Place& place) const {
+      KAPPA_UNROLL for (int r = 0; r < R * V; ++r) {
+        double* p = place(r / V) + (r % V) * W;
+        KAPPA_UNROLL for (int c = 0; c < C; ++c) {
+          store(p + c * sliver, at[c][r]);
         }
       }
     }
@@ -161,30 +195,39 @@ struct Kernels {
     }
   }
 
-  /// The triangle of C columns and the rows of its sliver below it. Returns -1 or the failed column.
-  template <int C>
+  /// The triangle of C columns, whose rows begin with row Top of their sliver, and the rows of the sliver
+  /// below it. Returns -1 or the failed column.
+  template <int C, int Top>
   KAPPA_INLINE static Index factor_tile(const Panel& panel, Index first, Index column, const double* least,
                                         double* inverse, double* pivot) {
     double* a = panel.sliver_begin(column / sliver);
     double* target = a + sliver * column;
-    const double* triangle = target + column % sliver;
     Tile<1, C> tile;
     tile.read(target, 0, sliver);
     tile.subtract_product(a + sliver * first, 0, panel.row(column) + sliver * first, column - first);
+    const auto entry = [&](int r, int c)
+                           KAPPA_INLINE_LAMBDA { return tile.at[c][(Top + r) / W][(Top + r) % W]; };
+    // The columns stay unscaled until they are written, L sqrt(D), so that no pivot waits for a square root.
+    double pivots[C];
     KAPPA_UNROLL for (int c = 0; c < C; ++c) {
-      tile.write_column(c, target + c * sliver, 0);
-      const double p = triangle[c * sliver + c];
-      if (!(p > least[column + c]) || p == infinity) [[unlikely]] {
-        *pivot = p;
+      const double p = entry(c, c);
+      pivots[c] = p;
+      const double quotient = 1 / p;
+      KAPPA_UNROLL for (int d = c + 1; d < C; ++d) {
+        tile.subtract_column(c, d, entry(d, c) * quotient);
+      }
+    }
+    KAPPA_UNROLL for (int c = 0; c < C; ++c) {
+      if (!(pivots[c] > least[column + c]) || pivots[c] == infinity) [[unlikely]] {
+        *pivot = pivots[c];
         return column + c;
       }
-      const double factor = 1 / std::sqrt(p);
+    }
+    KAPPA_UNROLL for (int c = 0; c < C; ++c) {
+      const double factor = 1 / std::sqrt(pivots[c]);
       inverse[column + c] = factor;
       tile.scale_column(c, factor);
       tile.write_column(c, target + c * sliver, 0);
-      KAPPA_UNROLL for (int d = c + 1; d < C; ++d) {
-        tile.subtract_column(c, d, triangle[c * sliver + d]);
-      }
     }
     return -1;
   }
@@ -194,7 +237,12 @@ struct Kernels {
     Index failed = -1;
     const Index end = slivers(last);
     each_block(first, last, [&]<int C>(Index column) KAPPA_INLINE_LAMBDA {
-      failed = factor_tile<C>(panel, first, column, least, inverse, pivot);
+      if (Columns == sliver || column % sliver == 0) {
+        failed = factor_tile<C, 0>(panel, first, column, least, inverse, pivot);
+      } else {
+        failed =
+            factor_tile<C, Columns % static_cast<int>(sliver)>(panel, first, column, least, inverse, pivot);
+      }
       if (failed >= 0) {
         return false;
       }
@@ -224,16 +272,19 @@ struct Kernels {
     const double* below = panel.sliver_begin(panel.triangle) + sliver * first;
     for (Index j = column; j < column_end; ++j) {
       each_group(std::max(row, j), row_end, [&]<int R>(Index s) KAPPA_INLINE_LAMBDA {
+        // Slivers of the result grow by one square from each to the next.
+        const auto target = [&](int r) KAPPA_INLINE_LAMBDA {
+          return update.sliver_begin(s + r) + j * sliver * sliver;
+        };
         for (Index c = 0; c < sliver; c += Columns) {
-          double* target = update.data + s * sliver + (j * sliver + c) * update.stride;
           Tile<R, Columns> tile;
           if constexpr (Adds) {
-            tile.read(target, sliver, update.stride);
+            tile.read_slivers([&](int r) KAPPA_INLINE_LAMBDA { return target(r) + c * sliver; });
           } else {
             tile.clear();
           }
           tile.subtract_product(below + s * next, next, below + j * next + c, n);
-          tile.write(target, sliver, update.stride);
+          tile.write_slivers([&](int r) KAPPA_INLINE_LAMBDA { return target(r) + c * sliver; });
         }
       });
     }
@@ -248,63 +299,71 @@ struct Kernels {
     }
   }
 
-  KAPPA_INLINE static void add(double* target, const double* source, Index n) {
-    for (; n >= W; n -= W) {
-      Vector t;
-      Vector s;
-      load(t, target);
-      load(s, source);
-      t += s;
-      store(target, t);
-      target += W;
-      source += W;
-    }
-    for (; n > 0; --n) {
-      *target++ += *source++;
-    }
-  }
+  /// target += source in the lanes [begin, end) of a sliver.
+  struct Lanes {
+    Mask mask[V];
 
-  /// body(column of the child, its row in the parent, run, rows of the run to skip)
-  template <class Body>
-  KAPPA_INLINE static void each_column(const Run* run, Index first, Index last, const Body& body) {
-    for (Index j = first; j < last; ++run) {
-      const Index end = std::min<Index>(last, run->source + run->length);
-      for (; j < end; ++j) {
-        body(j, run, j - run->source);
+    KAPPA_INLINE Lanes(Index begin, Index end) {
+      KAPPA_UNROLL for (int r = 0; r < V; ++r) {
+        Mask lane;
+        KAPPA_UNROLL for (int i = 0; i < W; ++i) {
+          lane[i] = r * W + i;
+        }
+        mask[r] = (lane >= begin) & (lane < end);
       }
     }
-  }
+    KAPPA_INLINE void add(double* target, const double* source) const {
+      KAPPA_UNROLL for (int r = 0; r < V; ++r) {
+        Vector t;
+        Vector s;
+        load(t, target + r * W);
+        load(s, source + r * W);
+        t += reinterpret_cast<Vector>(reinterpret_cast<Mask>(s) & mask[r]);
+        store(target + r * W, t);
+      }
+    }
+  };
 
-  KAPPA_INLINE static void add_to_panel(const Panel& panel, Update child, const Run* run, const Run* end,
-                                        Index first, Index last) {
-    each_column(run, first, last, [&](Index j, const Run* r, Index skip) KAPPA_INLINE_LAMBDA {
-      const double* source = child.data + j * child.stride;
-      const Index column = sliver * (r->target + skip);
-      for (; r != end; ++r, skip = 0) {
-        const double* from = source + r->source;
-        Index row = r->target + skip;
-        for (Index i = skip; i < r->length;) {
-          const Index n = std::min(r->length - i, sliver - row % sliver);
-          double* to = panel.row(row) + column;
-          for (Index k = 0; k < n; ++k) {
-            to[k] += from[i + k];
-          }
-          i += n;
-          row += n;
+  /// `place(row)`: the sliver of a row of the parent, where column 0 of the parent would be.
+  template <class Place>
+  KAPPA_INLINE static void add_pieces(Update child, std::span<const Run> pieces, std::span<const Run> columns,
+                                      const Place& place) {
+    for (const Run& piece : pieces) {
+      const Index row = piece.source;
+      const Index lane = piece.target % sliver;
+      // Lane by lane beside the target; what this shifts in from elsewhere is masked.
+      const double* source = child.sliver_begin(row / sliver) + row % sliver - lane;
+      double* target = place(piece.target);
+      const Lanes all(lane, lane + piece.length);
+      for (const Run& run : columns) {
+        if (run.source >= row + piece.length) {
+          break;
+        }
+        double* to = target + sliver * (run.target - run.source);
+        const Index end = std::min<Index>(run.source + run.length, row + piece.length);
+        const Index whole = std::min(end, row + 1);
+        Index j = run.source;
+        for (; j < whole; ++j) {
+          all.add(to + sliver * j, source + sliver * j);
+        }
+        for (; j < end; ++j) {  // columns that begin below the piece's first row
+          Lanes(lane + j - row, lane + piece.length).add(to + sliver * j, source + sliver * j);
         }
       }
-    });
+    }
   }
 
-  KAPPA_INLINE static void add_to_update(const Panel& panel, Update update, Update child, const Run* run,
-                                         const Run* end, Index first, Index last) {
-    const Index above = panel.triangle * sliver;
-    each_column(run, first, last, [&](Index j, const Run* r, Index skip) KAPPA_INLINE_LAMBDA {
-      const double* source = child.data + j * child.stride;
-      double* target = update.data + (r->target + skip - above) * update.stride - above;
-      for (; r != end; ++r, skip = 0) {
-        add(target + r->target + skip, source + r->source + skip, r->length - skip);
-      }
+  KAPPA_INLINE static void add_to_panel(const Panel& panel, Update child, std::span<const Run> pieces,
+                                        std::span<const Run> columns) {
+    add_pieces(child, pieces, columns,
+               [&](Index row) KAPPA_INLINE_LAMBDA { return panel.sliver_begin(row / sliver); });
+  }
+
+  KAPPA_INLINE static void add_to_update(const Panel& panel, Update update, Update child,
+                                         std::span<const Run> pieces, std::span<const Run> columns) {
+    const Index above = panel.triangle;
+    add_pieces(child, pieces, columns, [&](Index row) KAPPA_INLINE_LAMBDA {
+      return update.sliver_begin(row / sliver - above) - sliver * sliver * above;
     });
   }
 
@@ -315,28 +374,27 @@ struct Kernels {
       const double* a = panel.sliver_begin(s);
       double own[sliver] = {};
       std::copy_n(y + first, rows, own);
-      Vector sum[V];
-      KAPPA_UNROLL for (int r = 0; r < V; ++r) {
-        load(sum[r], own + r * W);
-      }
-      for (Index k = 0; k < first; ++k) {
+      Tile<1, 1> sum;
+      sum.read(own, 0, 0);
+      const auto subtract = [&](const double* column, double factor) KAPPA_INLINE_LAMBDA {
         KAPPA_UNROLL for (int r = 0; r < V; ++r) {
           Vector l;
-          load(l, a + k * sliver + r * W);
-          sum[r] -= l * y[k];
+          load(l, column + r * W);
+          sum.at[0][r] -= l * factor;
         }
+      };
+      for (Index k = 0; k < first; ++k) {
+        subtract(a + k * sliver, y[k]);
       }
-      KAPPA_UNROLL for (int r = 0; r < V; ++r) {
-        store(own + r * W, sum[r]);
-      }
-      for (Index c = 0; c < rows; ++c) {
-        const double* column = a + (first + c) * sliver;
-        own[c] *= inverse[first + c];
-        for (Index r = c + 1; r < rows; ++r) {
-          own[r] -= column[r] * own[c];
+      a += first * sliver;
+      KAPPA_UNROLL for (int c = 0; c < static_cast<int>(sliver); ++c) {
+        if (c == rows) {
+          break;
         }
+        const double value = sum.at[0][c / W][c % W] * inverse[first + c];
+        y[first + c] = value;
+        subtract(a + c * sliver, value);
       }
-      std::copy_n(own, rows, y + first);
     }
   }
 
@@ -398,14 +456,17 @@ struct Kernels {
       const Index first = s * sliver;
       const Index rows = std::min(sliver, panel.width - first);
       const double* a = panel.sliver_begin(s);
+      const double* triangle = a + first * sliver;
       double own[sliver] = {};
       std::copy_n(y + first, rows, own);
-      for (Index c = rows - 1; c >= 0; --c) {
-        const double* column = a + (first + c) * sliver;
-        for (Index r = c + 1; r < rows; ++r) {
-          own[c] -= column[r] * own[r];
+      KAPPA_UNROLL for (int c = static_cast<int>(sliver) - 1; c >= 0; --c) {
+        if (c >= rows) {
+          continue;
         }
         own[c] *= inverse[first + c];
+        KAPPA_UNROLL for (int k = 0; k < c; ++k) {
+          own[k] -= triangle[k * sliver + c] * own[c];
+        }
       }
       std::copy_n(own, rows, y + first);
       // The rows of this sliver leave the columns before it.
@@ -436,13 +497,13 @@ struct Kernels {
                         Index column_end) {                                                                  \
     K::square(panel, update, row, row_end, column, column_end);                                              \
   }                                                                                                          \
-  attribute void add_to_panel(const Panel& panel, Update child, const Run* run, const Run* end, Index first, \
-                              Index last) {                                                                  \
-    K::add_to_panel(panel, child, run, end, first, last);                                                    \
+  attribute void add_to_panel(const Panel& panel, Update child, std::span<const Run> pieces,                 \
+                              std::span<const Run> columns) {                                                \
+    K::add_to_panel(panel, child, pieces, columns);                                                          \
   }                                                                                                          \
-  attribute void add_to_update(const Panel& panel, Update update, Update child, const Run* run,              \
-                               const Run* end, Index first, Index last) {                                    \
-    K::add_to_update(panel, update, child, run, end, first, last);                                           \
+  attribute void add_to_update(const Panel& panel, Update update, Update child, std::span<const Run> pieces, \
+                               std::span<const Run> columns) {                                               \
+    K::add_to_update(panel, update, child, pieces, columns);                                                 \
   }                                                                                                          \
   attribute void forward(const Panel& panel, const double* inverse, double* y) {                             \
     K::forward(panel, inverse, y);                                                                           \
@@ -467,24 +528,33 @@ KAPPA_FRONT_KERNELS(avx2, __attribute__((target("avx2,fma"))), 4, 4, 1)
 KAPPA_FRONT_KERNELS(avx512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 8, 8, 3)
 #endif
 
-const FrontKernels& choose() {
+constexpr FrontKernels by_width[] = {
+#if defined(__x86_64__) && defined(__GNUC__)
+    avx512::kernels, avx2::kernels,
+#endif
+    plain::kernels};
+
+std::size_t first_runnable() {
 #if defined(__x86_64__) && defined(__GNUC__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
-    return avx512::kernels;
+    return 0;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return avx2::kernels;
-  }
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 2;
+#else
+  return 0;
 #endif
-  return plain::kernels;
 }
 
 }  // namespace
 
+std::span<const FrontKernels> runnable_front_kernels() {
+  static const std::size_t first = first_runnable();
+  return std::span(by_width).subspan(first);
+}
+
 const FrontKernels& front_kernels() {
-  static const FrontKernels& chosen = choose();
-  return chosen;
+  return runnable_front_kernels().front();
 }
 
 }  // namespace kappa::detail

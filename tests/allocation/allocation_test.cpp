@@ -9,6 +9,7 @@
 #include "kappa/kappa.h"
 #include "problems/analytic/mgh_problem.h"
 #include "problems/analytic/nist_problem.h"
+#include "solvers/linear/block_cholesky.h"
 #include "support/catch.h"
 
 namespace {
@@ -81,6 +82,7 @@ std::vector<Recipe> recipes() {
       {"levenberg-marquardt diagonal", levenberg_marquardt({.curvature = {"diagonal"}})},
       {"levenberg-marquardt damped-cg", levenberg_marquardt({.curvature = {"hessian-free"}})},
       {"levenberg-marquardt block-schur", levenberg_marquardt({.step = {"block-schur"}})},
+      {"levenberg-marquardt block-cholesky", levenberg_marquardt({.step = {"block-cholesky"}})},
       {"newton", newton()},
       {"newton steihaug", newton({.curvature = {"hessian-free"}})},
       {"newton armijo", newton({.acceptance = {"armijo"}})},
@@ -144,4 +146,42 @@ TEST_CASE("a solve that the workspace has seen the like of allocates nothing", "
     CHECK(result.x == first);
     CHECK(result.reason == reason);
   }
+}
+
+TEST_CASE("a sparse factorization of a known structure allocates nothing", "[allocation]") {
+  // A grid of blocks of three variables, large enough for several threads.
+  constexpr kappa::Index side = 30;
+  kappa::BlockMatrix B;
+  kappa::BlockStructure& s = B.structure;
+  s.offset = s.row_start = s.value_start = {0};
+  for (kappa::Index i = 0; i < side * side; ++i) {
+    s.offset.push_back(3 * (i + 1));
+    for (const kappa::Index j : {i, i + 1, i + side}) {
+      if (j < side * side && (j != i + 1 || j % side != 0)) {
+        s.column.push_back(static_cast<std::int32_t>(j));
+        s.value_start.push_back(s.value_start.back() + 9);
+        for (kappa::Index e = 0; e < 9; ++e) {
+          B.values.push_back(i == j ? (e % 4 == 0 ? 20.0 : 0.0) : -1.0);
+        }
+      }
+    }
+    s.row_start.push_back(static_cast<kappa::Index>(s.column.size()));
+  }
+  kappa::detail::BlockCholesky factor;
+  std::vector<double> x(static_cast<std::size_t>(s.size()), 1.0);
+  const auto solve = [&] {
+    factor.analyze(s);
+    const bool ok = factor.factor(B, 0, {}) == -1;
+    factor.solve(x);
+    return ok;
+  };
+  for (int warm = 0; warm < 20; ++warm) {  // also for oneTBB's own pool
+    REQUIRE(solve());
+  }
+  allocations = 0;
+  counting = true;
+  const bool solved = solve();
+  counting = false;
+  CHECK(solved);
+  CHECK(allocations == 0);
 }

@@ -6,12 +6,16 @@
 
 #include "kappa/random.h"
 #include "solvers/step/parts.h"
+#include "support/block_bundle.h"
 #include "support/catch.h"
 #include "support/dense_operator.h"
 
 namespace {
 
 using namespace kappa;
+using test::BlockOperator;
+using test::bundle;
+using test::First;
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
@@ -19,6 +23,14 @@ Metric metric_for(const SymmetricOperator& B, MetricKind kind = MetricKind::iden
   Metric metric(kind);
   metric.update(B);
   return metric;
+}
+
+Vector random_vector(RandomSequence& random, Index n) {
+  Vector out(n);
+  for (double& v : out) {
+    v = random.normal();
+  }
+  return out;
 }
 
 std::vector<double> values(const Vector& v) {
@@ -246,9 +258,9 @@ TEST_CASE("bad options are refused with the name of the part and the option") {
 }
 
 TEST_CASE("each part documents every option with a default and a source") {
-  for (const auto& make :
-       {damped_qr_part, damped_cholesky_part, damped_cg_part, more_sorensen_part, steihaug_cg_part,
-        modified_cholesky_part, bunch_kaufman_part, newton_cg_part, scaled_gradient_part, block_schur_part}) {
+  for (const auto& make : {damped_qr_part, damped_cholesky_part, damped_cg_part, more_sorensen_part,
+                           steihaug_cg_part, modified_cholesky_part, bunch_kaufman_part, newton_cg_part,
+                           scaled_gradient_part, block_schur_part, block_cholesky_part}) {
     const StepPart part = make();
     CHECK(part.info.kind == PartKind::step);
     CHECK_FALSE(part.info.summary.empty());
@@ -366,4 +378,65 @@ TEST_CASE("the scaled gradient's momentum is an exponential average without bias
     solver->solve(StepLength{1.0}, step);
     CHECK(step[0] == Approx(-average / (1 - decay)));
   }
+}
+
+// ---- Sparse Cholesky -------------------------------------------------------------------------------------
+
+TEST_CASE("sparse Cholesky solves what block elimination solves, and says what it did") {
+  RandomSequence random(13);
+  const BlockOperator B(bundle(5, 9, 60, 3, First::points, random));
+  const std::vector<double> gradient = values(random_vector(random, B.size()));
+  const Metric metric = metric_for(B, MetricKind::marquardt);
+  const auto sparse = block_cholesky_part().make({});
+  const auto schur = block_schur_part().make({});
+  REQUIRE_FALSE(sparse->unfit(B).has_value());
+  CHECK(sparse->flops() > 0);
+  REQUIRE(sparse->prepare({B, gradient, metric}) == StepStatus::ok);
+  REQUIRE(schur->prepare({B, gradient, metric}) == StepStatus::ok);
+  std::vector<double> a(gradient.size());
+  std::vector<double> b(gradient.size());
+  for (const double lambda : {1e-4, 1.0, 100.0}) {
+    const StepReport one = sparse->solve(Damping{lambda}, a);
+    const StepReport other = schur->solve(Damping{lambda}, b);
+    REQUIRE(one.status == StepStatus::ok);
+    CHECK(one.predicted_decrease == Approx(other.predicted_decrease).epsilon(1e-10));
+    const Eigen::Map<const Vector> x(a.data(), B.size());
+    const Eigen::Map<const Vector> y(b.data(), B.size());
+    CHECK((x - y).norm() < 1e-9 * y.norm());
+  }
+  CHECK(sparse->factorizations() == 3);
+  std::string description;
+  sparse->describe(description);
+  CHECK(description.find("sparse Cholesky of 65 blocks (225) in the order of minimum degree: ") == 0);
+  CHECK(description.find("GFlop") != std::string::npos);
+  CHECK(description.find("supernodes") != std::string::npos);
+}
+
+TEST_CASE("sparse Cholesky refuses a factor above its limit and matrices without blocks") {
+  RandomSequence random(14);
+  const BlockOperator B(bundle(10, 9, 50, 3, First::cameras, random));
+  const auto reason = block_cholesky_part().make({{"factor_limit", std::int64_t{1000}}})->unfit(B);
+  REQUIRE(reason.has_value());
+  CHECK(reason->find("factor_limit (1000)") != std::string::npos);
+  CHECK(reason->find("damped-cg") != std::string::npos);
+  const test::DenseOperator dense_only(1, {1});
+  CHECK(block_cholesky_part().make({})->unfit(dense_only).has_value());
+  CHECK_THROWS_AS(block_cholesky_part().make({{"factor_limit", std::int64_t{0}}}), Error);
+}
+
+TEST_CASE("a stop request ends a sparse factorization") {
+  RandomSequence random(15);
+  const BlockOperator B(bundle(5, 9, 60, 3, First::points, random));
+  const std::vector<double> gradient = values(random_vector(random, B.size()));
+  const Metric metric = metric_for(B);
+  std::stop_source source;
+  Interrupt interrupt;
+  interrupt.stop = source.get_token();
+  const auto solver = block_cholesky_part().make({});
+  REQUIRE(solver->prepare({B, gradient, metric, &interrupt}) == StepStatus::ok);
+  std::vector<double> step(gradient.size());
+  CHECK(solver->solve(Damping{1.0}, step).status == StepStatus::ok);
+  source.request_stop();
+  CHECK(solver->solve(Damping{1.0}, step).status == StepStatus::interrupted);
+  CHECK(step == std::vector<double>(step.size(), 0.0));
 }
