@@ -399,12 +399,16 @@ void BlockCholesky::factor_front(const Task& task, Index s) {
   const auto children = std::span(children_).subspan(at(front.child), at(front.child_end - front.child));
   const bool ready =
       std::all_of(children.begin(), children.end(), [&](Index c) { return state_[at(c)] == State::done; });
-  if (!ready || (task.conditions.interrupt != nullptr && task.conditions.interrupt->requested())) {
+  if (!ready || task.stops()) {
     state_[at(s)] = State::skipped;
     return;
   }
   assemble(task, front);
-  const Index failed = factor_panel(front, pivot_[at(s)]);
+  const Index failed = factor_panel(task, front, pivot_[at(s)]);
+  if (failed == interrupted) {
+    state_[at(s)] = State::skipped;
+    return;
+  }
   if (failed >= 0) {
     state_[at(s)] = State::failed;
     failed_[at(s)] = front.own + failed;
@@ -469,7 +473,7 @@ void BlockCholesky::each_chunk_of_pieces(const Front& child, Index begin, const 
   });
 }
 
-Index BlockCholesky::factor_panel(const Front& front, double& pivot) {
+Index BlockCholesky::factor_panel(const Task& task, const Front& front, double& pivot) {
   const FrontKernels& kernels = front_kernels();
   const Panel& panel = front.panel;
   const double* least = least_.data() + front.own;
@@ -483,6 +487,9 @@ Index BlockCholesky::factor_panel(const Front& front, double& pivot) {
                      [&](Index chunk) { body(begin + rows.begin(chunk), begin + rows.end(chunk)); });
     };
     if (first > 0) {
+      if (task.stops()) {
+        return interrupted;
+      }
       each_chunk(first / sliver, first,
                  [&](Index from, Index to) { kernels.subtract_columns(panel, first, last, from, to); });
     }

@@ -108,6 +108,8 @@ class BlockCholesky {
     double lambda;
     ConstVectorRef weights;
     const Conditions& conditions;
+
+    bool stops() const { return conditions.interrupt != nullptr && conditions.interrupt->requested(); }
   };
 
   void plan(const BlockStructure& structure);
@@ -123,7 +125,7 @@ class BlockCholesky {
   std::span<const Run> runs(Index begin, Index end) const;
   template <class Body>
   void each_chunk_of_pieces(const Front& child, Index begin, const Body& body) const;
-  Index factor_panel(const Front& front, double& pivot);
+  Index factor_panel(const Task& task, const Front& front, double& pivot);
   void form_update(const Front& front) const;
   void forward_front(const Front& front);
   void backward_front(const Front& front);

@@ -14,8 +14,8 @@
 // the program starts. Products and sums may be fused, so another processor may give other last bits; the
 // number of threads never does.
 //
-// Cost: within a front of 64 columns or more, 60-80 % of the processor's peak; a front of 6 columns and 30
-// rows below them, some 20 %.
+// Rate: with AVX-512 at 2.1 GHz, some 20 GFlop/s for a dense front of 60 columns, 45 for one of 240 and 60,
+// nine tenths of the peak, for one of 3000.
 #pragma once
 
 #include <cstdint>

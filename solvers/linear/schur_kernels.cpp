@@ -350,6 +350,12 @@ template <class K, Pairing pairing, int First, int Count>
   for (; pair != end; ++pair) {
     const double* a = z0 + Index{pair->row} * K::stride;
     const double* b = pairing == Pairing::diagonal ? a : z0 + Index{pair->column} * K::stride;
+    if constexpr (First == 0) {
+      prefetch(z0 + Index{pair[pairs_ahead].row} * K::stride, K::used);
+      if constexpr (pairing == Pairing::distinct) {
+        prefetch(z0 + Index{pair[pairs_ahead].column} * K::stride, K::used);
+      }
+    }
 #pragma GCC unroll 16
     for (int k = 0; k < K::P; ++k) {
       Vec rows[K::vectors];

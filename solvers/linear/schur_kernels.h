@@ -27,6 +27,9 @@ struct CouplingPair {
   std::uint16_t row, column;
 };
 
+/// Z is asked for this many pairs before it is used: so many pairs must follow the last one in memory.
+inline constexpr Index pairs_ahead = 4;
+
 /// The pairs of couplings that contribute to one block of S.
 struct PairRun {
   Index target = 0;            ///< where the block begins

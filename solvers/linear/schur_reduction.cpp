@@ -218,7 +218,7 @@ void SchurReduction::cut_batches() {
     }
     group_batch_.push_back(static_cast<Index>(batches_.size()));
   }
-  pairs_.resize(at(pairs));
+  pairs_.resize(at(pairs + pairs_ahead));
 }
 
 void SchurReduction::list_runs() {
@@ -408,18 +408,24 @@ Index SchurReduction::run(const Task& task) {
 }
 
 Index SchurReduction::eliminate(const Task& task, Index begin, Index end, double* z) {
-  const Index* offset = z_offset_.empty() ? nullptr : z_offset_.data() + s_->coupling_start[at(begin)];
-  return kernels_->eliminate({.structure = *s_,
-                              .values = task.B.values.data(),
-                              .lambda = task.lambda,
-                              .weights = task.weights.data(),
-                              .rhs = task.rhs.empty() ? nullptr : task.rhs.data(),
-                              .begin = begin,
-                              .end = end,
-                              .pivots = pivots_.data(),
-                              .forward = forward_.data(),
-                              .z = z,
-                              .z_offset = offset});
+  const Index first = s_->coupling_start[at(begin)];
+  const Index failure =
+      kernels_->eliminate({.structure = *s_,
+                           .values = task.B.values.data(),
+                           .lambda = task.lambda,
+                           .weights = task.weights.data(),
+                           .rhs = task.rhs.empty() ? nullptr : task.rhs.data(),
+                           .begin = begin,
+                           .end = end,
+                           .pivots = pivots_.data(),
+                           .forward = forward_.data(),
+                           .z = z,
+                           .z_offset = z_offset_.empty() ? nullptr : z_offset_.data() + first});
+  if (failure < 0 && task.single != nullptr) {
+    kernels_->pack_single(z, s_->coupling_start[at(end)] - first,
+                          task.single + first * s_->uniform_kept * s_->uniform_eliminated);
+  }
+  return failure;
 }
 
 ReduceTask SchurReduction::reduction(const Batch& batch, const double* z) const {

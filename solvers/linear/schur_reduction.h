@@ -38,6 +38,8 @@ class SchurReduction {
   /// Finds the pattern of S and how to share the work.
   void analyze(const SchurStructure& structure);
   const SchurPattern& pattern() const { return pattern_; }
+  /// Where the blocks of the pattern begin in the planned form, if packed.
+  const std::vector<Index>& block_start() const { return block_start_; }
 
   /// What of S is formed, and where.
   enum class Form {
@@ -55,6 +57,7 @@ class SchurReduction {
     ConstVectorRef rhs;  ///< b, or empty: zero
     double* S;           ///< in the planned form
     VectorRef reduced;   ///< c
+    float* single;       ///< null, or all Z in single precision (see SchurKernels::pack_single)
   };
   /// Returns -1, or the first eliminated block (its position) with a pivot that is not positive.
   Index run(const Task& task);

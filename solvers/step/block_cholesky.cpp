@@ -5,7 +5,7 @@
 // points of bundle adjustment do, step block-schur does less.
 //
 // The predicted decrease, the limit and indefiniteness are those of factored_step.h. A stop or a deadline is
-// honoured between fronts.
+// honoured between fronts and within large ones.
 //
 // Cost: see solvers/linear/block_cholesky.h; describe() gives order, fill and flops. Bits do not depend on
 // the number of threads.
