@@ -232,13 +232,17 @@ class CeresLoss final : public LossFunction {
 class Translation {
  public:
   explicit Translation(const ceres::Problem& from) : from_(from) {
-    std::vector<double*> parameters;
-    from.GetParameterBlocks(&parameters);
-    for (double* block : parameters) {
-      add_parameters(block);
-    }
     std::vector<ceres::ResidualBlockId> residuals;
     from.GetResidualBlocks(&residuals);
+    std::vector<double*> parameters;
+    for (const ceres::ResidualBlockId id : residuals) {  // Ceres lists blocks by address, which varies
+      from.GetParameterBlocksForResidualBlock(id, &parameters);
+      for (double* block : parameters) {
+        if (block_of_.count(block) == 0) {
+          add_parameters(block);
+        }
+      }
+    }
     for (const ceres::ResidualBlockId id : residuals) {
       add_residual(id);
     }

@@ -21,8 +21,9 @@ class Problem;
 namespace kappa {
 
 /// The same problem in kappa's terms. It refers to the cost and loss functions and manifolds of `problem`,
-/// which must outlive it unchanged; values are copied. Parameter and residual blocks keep Ceres's order.
-/// Throws Error where something cannot be taken over, such as bounds on a curved manifold.
+/// which must outlive it unchanged; values are copied. Residual blocks keep their order, and parameter blocks
+/// come in the order in which residual blocks use them; those that none uses are left out. Throws Error where
+/// something cannot be taken over, such as bounds on a curved manifold.
 ResidualProblem residual_problem(const ceres::Problem& problem);
 
 /// Minimises from the current values of the parameter blocks and writes the best accepted point back into

@@ -7,8 +7,9 @@
 //   - the fingerprints of its blocks (fingerprint.h) agree along the path that those comparisons took. This
 //   is
 //     proven once for each group and path.
-// Otherwise its blocks are evaluated one by one; for good where fingerprints differ, or after the lanes have
-// diverged a few times. Both ways agree up to the rounding of the elementary functions.
+// Otherwise its blocks are evaluated one by one. Both ways agree up to the rounding of the elementary
+// functions, and which one is taken follows from the point alone, so that results do not depend on what was
+// evaluated before.
 //
 // Cost of a proof: an evaluation of the values of a group's blocks. Memory: 8 bytes a group.
 #pragma once
@@ -188,9 +189,7 @@ class LaneGroups {
     }
     const Index blocks = std::min<Index>(Lanes::count, blocks_ - first);
     const bool pays = blocks > std::max(1, Lanes::count / 4);
-    return pays && first + blocks <= end && known(first).load(std::memory_order_relaxed) != alone
-               ? static_cast<int>(blocks)
-               : 0;
+    return pays && first + blocks <= end ? static_cast<int>(blocks) : 0;
   }
 
   /// Calls compute() for the group that begins with block `first`, and deliver() if its result holds.
@@ -201,23 +200,22 @@ class LaneGroups {
     group.enter(call);
     const bool accepted = compute();
     const bool diverged = call.diverged;
-    const std::uint64_t path = (call.path & ~count_mask) | proof_bit;
-    const std::uint64_t whole_path = call.path;
+    const std::uint64_t path = call.path;
     call = {};
-    std::atomic<std::uint64_t>& state = known(first);
-    const std::uint64_t now = state.load(std::memory_order_relaxed);
     if (diverged) {
-      const std::uint64_t times = (now & count_mask) + 1;
-      state.store(times > most_divergences ? alone : (now & ~count_mask) | times, std::memory_order_relaxed);
       return Together::no;
     }
-    if ((now & ~count_mask) != path) {
-      if (!group.proven(whole_path)) {
-        state.store(alone, std::memory_order_relaxed);
-        return Together::no;
-      }
-      state.store(path | (now & count_mask), std::memory_order_relaxed);
+    // What is kept of a path follows from the path alone: later evaluations are the same whatever came
+    // before.
+    std::atomic<std::uint64_t>& state = known(first);
+    const std::uint64_t now = state.load(std::memory_order_relaxed);
+    const std::uint64_t yes = (path & path_mask) | proven;
+    const std::uint64_t no = (path & path_mask) | refuted;
+    if (now == no || (now != yes && !group.proven(path))) {
+      state.store(no, std::memory_order_relaxed);
+      return Together::no;
     }
+    state.store(yes, std::memory_order_relaxed);
     if (!accepted) {
       return Together::refused;
     }
@@ -226,11 +224,10 @@ class LaneGroups {
   }
 
  private:
-  // A state is `alone`, or a count of divergences below the upper bits of the proven path.
-  static constexpr std::uint64_t count_mask = 0xff;
-  static constexpr std::uint64_t proof_bit = 0x100;
-  static constexpr std::uint64_t alone = ~std::uint64_t{0};
-  static constexpr std::uint64_t most_divergences = 3;
+  // A state is a path and what came of its proof, or 0.
+  static constexpr std::uint64_t proven = 1;
+  static constexpr std::uint64_t refuted = 2;
+  static constexpr std::uint64_t path_mask = ~std::uint64_t{3};
 
   /// Copied only while blocks are added, which no evaluation runs beside.
   struct Known {

@@ -83,7 +83,9 @@ class NielsenDamping final : public Acceptance {
     good_ = info.variables > options_.large ? options_.good_large : 1.0;
     const double scale = info.gradient_norm / info.point_norm;
     blind_rescue_ = 1e-3 * (std::isfinite(scale) && scale > 0 ? scale : 1.0);
-    return Damping{info.variables > options_.large ? options_.initial_large : options_.initial};
+    return Damping{info.variables > options_.large
+                       ? std::clamp(options_.initial_large, options_.minimum, options_.maximum)
+                       : options_.initial};
   }
 
   Verdict judge(const Trial& trial, const Control& control) override {
@@ -138,8 +140,7 @@ NielsenDampingOptions checked(const Options& given) {
                  "it must be finite and above minimum");
   require_option(o.initial == 0 || (o.initial >= o.minimum && o.initial <= o.maximum), part, "initial",
                  o.initial, "it must be 0, or from minimum to maximum");
-  require_option(o.initial_large >= o.minimum && o.initial_large <= o.maximum, part, "initial_large",
-                 o.initial_large, "it must lie from minimum to maximum");
+  require_option(o.initial_large > 0, part, "initial_large", o.initial_large, "it must be positive");
   require_option(o.large >= 0, part, "large", static_cast<std::int64_t>(o.large), "it must not be negative");
   require_option(o.accept >= 0 && o.accept < 1, part, "accept", o.accept,
                  "it must be at least 0 and below 1");

@@ -377,6 +377,7 @@ Index BlockCholesky::factor(const BlockMatrix& B, double lambda, ConstVectorRef 
   }
   failed_is_finite_ = true;
   const Task task{B, lambda, weights, conditions};
+  std::fill(state_.begin(), state_.end(), State::skipped);
   schedule_.upward(1, [&](Index s) { factor_front(task, s); });
   return report_failure();
 }

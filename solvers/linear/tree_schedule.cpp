@@ -34,7 +34,8 @@ void TreeSchedule::build(std::vector<Index> parent, const std::vector<double>& w
   double collected = 0;
   bool open = false;
   for (Index s = 0; s < n; ++s) {
-    if (subtree[at(s)] > limit) {
+    // A childless node, however large, has nobody to wait for: it is a unit.
+    if (subtree[at(s)] > limit && children_[at(s)] > 0) {
       above_unit_[at(s)] = 1;
       above_.push_back(s);
       open = false;

@@ -237,7 +237,8 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
   };
   for (const Wrong& wrong : std::vector<Wrong>{
            {"", "no suite is named"},
-           {"nits", "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, pairs, all"},
+           {"nits",
+            "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
            {"nist --methods levenberg", "there is no optimizer 'levenberg'"},
@@ -245,7 +246,7 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"nist --methods newton,curvature", "is no key=value"},
            {"nist --threads 0", "--threads"},
            {"nist --repeat none", "--repeat"},
-           {"nist --data file.txt", "--data is for suite bal"},
+           {"nist --data file.txt", "--data is for the suites bal and posegraph"},
            {"bal --data no-such-file.txt", "no-such-file.txt"},
            {"nist --json /no-such-folder/results.json", "/no-such-folder/results.json"},
            {"nist --no-such-option", "--no-such-option"},

@@ -5,12 +5,14 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <set>
 #include <string>
 
 #include "kappa/random.h"
+#include "solvers/linear/tree_schedule.h"
 #include "support/catch.h"
 
 namespace {
@@ -529,4 +531,20 @@ TEST_CASE("a lattice in space is dissected, and that takes far fewer flops") {
   factor.analyze(structure_of(graph));
   CHECK(factor.figures().ordering == std::string("nested dissection"));
   CHECK(factor.figures().flops <= dissected);
+}
+
+TEST_CASE("a schedule visits every node once, also large ones without children") {
+  // Node 3 waits for two small leaves and one that is as large as everything else together.
+  for (const double large : {1.0, 1e9}) {
+    kappa::detail::TreeSchedule schedule;
+    schedule.build({3, 3, 3, -1, -1}, {1e6, large, 1e6, 1e6, large});
+    for (const bool up : {true, false}) {
+      std::vector<std::atomic<int>> visits(5);
+      const auto visit = [&](Index s) { ++visits[static_cast<std::size_t>(s)]; };
+      up ? schedule.upward(1.0, visit) : schedule.downward(1.0, visit);
+      for (const auto& count : visits) {
+        CHECK(count == 1);
+      }
+    }
+  }
 }

@@ -106,24 +106,6 @@ TEST_CASE("a bound that makes no sense is refused where it is set, with its plac
   CHECK_THROWS_AS(f.set_bounds(std::vector<double>{0.0}, std::vector<double>{1.0}), ContractError);
 }
 
-TEST_CASE("a block on a manifold takes no bounds, and a bounded block no manifold") {
-  Named p = two_blocks();
-  p.problem.set_lower(p.b, 0, 0.0);
-  const auto pose = p.problem.add_parameters({1.0, 0.0}, manifolds::so2(), "heading");
-  const std::string refusal = message_of([&] { p.problem.set_upper(pose, 0, 1.0); });
-  CHECK(refusal.find("'heading' lives on SO(2)") != std::string::npos);
-  p.problem.set_upper(pose, 0, infinity);
-  p.problem.set_values(p.a, std::vector<double>{0.6, 0.8});
-  p.problem.set_lower(p.a, 1, 0.0);
-  CHECK(message_of([&] { p.problem.set_manifold(p.a, manifolds::so2()); }).find("'gain' has bounds") !=
-        std::string::npos);
-  p.problem.set_lower(p.a, 1, -infinity);
-  p.problem.set_manifold(p.a, manifolds::so2());
-  // By step: the angle of a, b, the heading's angle.
-  CHECK(copied(p.problem.bounds().lower) == std::vector<double>{-infinity, 0.0, -infinity});
-  CHECK(p.problem.bounds().coordinate[1] == 2);
-}
-
 TEST_CASE("bounds that leave no room are refused by minimize, which names the variable") {
   Named p = two_blocks();
   p.problem.set_lower(p.a, 1, 2.0);

@@ -700,7 +700,8 @@ TEST_CASE("entries that move along straight lines may have bounds beside manifol
     CHECK(problem.values(x, result.x)[1] == bound);
     CHECK(problem.values(x, result.x)[2] == 0.25);
     REQUIRE(result.active_bounds.size() == 1);
-    CHECK(result.active_bounds[0].variable == 3 + 1);
+    CHECK(result.active_bounds[0].tangent == 3 + 1);
+    CHECK(result.active_bounds[0].variable == 4 + 1);
     CHECK(problem.variable_name(3 + 1) == "x, tangent entry 1");
   }
   problem.set_upper(both, 4, 0.5);
