@@ -13,6 +13,7 @@ namespace {
 constexpr Index dense_radius_limit = 500;   // an eigenvalue decomposition of this size takes under a second
 constexpr Index dense_factor_limit = 2000;  // a dense factor of this size is 32 MB and takes about a second
 constexpr Index root_limit = 500;           // QR of a tall matrix of this width
+constexpr double ordering_flops = 2e5;      // what ordering a block of the whole takes, about 0.1 ms
 constexpr double cheap_flops = 50e6;        // a few milliseconds: looking for less would cost more
 
 bool diagonal_only(const SymmetricOperator::Offers& offers) {
@@ -52,7 +53,8 @@ void choose_for_blocks(const SymmetricOperator& B, const Options& options, Block
   }
   choice = {.structure = structure, .options = options, .name = {}, .why = {}, .solver = nullptr};
   auto schur = fitting("block-schur", options, B);
-  if (schur != nullptr && schur->flops() <= cheap_flops) {
+  const double looking = ordering_flops * static_cast<double>(structure.blocks());
+  if (schur != nullptr && schur->flops() <= std::max(cheap_flops, looking)) {
     choice.name = "block-schur";
     choice.why = "step block-schur: eliminating an independent set of parameter blocks leaves little";
     choice.solver = std::move(schur);
