@@ -873,16 +873,17 @@ template <class K>
   }
 }
 
-/// Rows of vector v of a column of C rows, zero beyond them.
+/// out = the rows of vector v of a column of C rows, zero beyond them. (Not returned: how a vector is,
+/// depends on the instruction set.)
 template <class K>
-[[gnu::always_inline]] inline typename K::Vec load_rows(const double* column, int v) {
+[[gnu::always_inline]] inline void load_rows(const double* column, int v, typename K::Vec& out) {
   using Vec = typename K::Vec;
   if constexpr (K::head == K::height) {
-    return *reinterpret_cast<const Vec*>(column + v * K::lanes);
+    out = *reinterpret_cast<const Vec*>(column + v * K::lanes);
   } else {
     alignas(64) double rows[K::height] = {};
     std::copy_n(column, K::head, rows);
-    return *reinterpret_cast<const Vec*>(rows + v * K::lanes);
+    out = *reinterpret_cast<const Vec*>(rows + v * K::lanes);
   }
 }
 
@@ -912,7 +913,7 @@ template <class K>
         Vec product[K::vectors];
         double dot = 0;
         for (int v = 0; v < K::vectors; ++v) {
-          column[v] = load_rows<K>(block + c * C, v);
+          load_rows<K>(block + c * C, v, column[v]);
           down[v] += column[v] * xj[c];
           product[v] = column[v] * across[v];
         }
