@@ -25,7 +25,8 @@
 #include "kappa/base.h"
 #include "kappa/elementary.h"
 
-#if !defined(KAPPA_NO_SIMD) && __has_include(<xsimd/xsimd.hpp>)
+// Without optimization GCC cannot compile what xsimd 8.1 does for AVX-512.
+#if !defined(KAPPA_NO_SIMD) && (defined(__OPTIMIZE__) || !defined(__AVX512F__)) && __has_include(<xsimd/xsimd.hpp>)
 #include <xsimd/xsimd.hpp>
 #if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
 #define KAPPA_LANES 1
