@@ -74,7 +74,11 @@ class LaneGroup {
       for (int l = 0; l < Lanes::count; ++l) {
         from[static_cast<std::size_t>(l)] = parameters_[lane_block(l) * stride_ + s];
       }
-      for (int i = 0; i < Slots::sizes[slot]; ++i) {
+      int i = 0;
+      for (; Lanes::transposes && i + 8 <= Slots::sizes[slot]; i += 8) {
+        Lanes::load_transposed([&](int l) { return from[static_cast<std::size_t>(l)] + i; }, to + i);
+      }
+      for (; i < Slots::sizes[slot]; ++i) {
         to[i] = Lanes::from_each([&](int l) { return from[static_cast<std::size_t>(l)][i]; });
       }
     }
@@ -87,7 +91,11 @@ class LaneGroup {
     }
   }
   void scatter(const Lanes* from, int numbers, double* to) const {
-    for (int i = 0; i < numbers; ++i) {
+    int i = 0;
+    for (; Lanes::transposes && blocks_ == Lanes::count && i + 8 <= numbers; i += 8) {
+      Lanes::store_transposed(from + i, to + i, numbers);
+    }
+    for (; i < numbers; ++i) {
       std::array<double, static_cast<std::size_t>(Lanes::count)> lane;
       from[i].store(lane.data());
       for (int l = 0; l < blocks_; ++l) {
@@ -172,6 +180,8 @@ class LaneGroup {
 template <class Term>
 class LaneGroups {
  public:
+  void reserve(std::size_t blocks) { known_.reserve(blocks / static_cast<std::size_t>(Lanes::count) + 1); }
+
   /// A block was added; `blocks` with it.
   void append(std::size_t blocks) {
     if (static_cast<Index>(blocks) > Lanes::count * static_cast<Index>(known_.size())) {
@@ -261,6 +271,7 @@ class LaneGroup;
 template <class Term>
 class LaneGroups {
  public:
+  void reserve(std::size_t) {}
   void append(std::size_t) {}
 };
 

@@ -51,6 +51,9 @@ class ResidualFamily {
   virtual int columns() const = 0;                 ///< their sum
   virtual SecondOrder second_order_kind() const = 0;
 
+  /// So many more blocks will be added.
+  virtual void reserve(Index) {}
+
   /// Each returns the first block (absolute) whose functor returned false, or -1.
   virtual Index values(const BlockRange& range, double* r) const = 0;
   virtual Index jacobians(const BlockRange& range, double* r, double* J) const = 0;
@@ -452,6 +455,11 @@ class TypedFamily final : public ResidualFamily {
   void append(Term term) {
     functors_.push_back(std::move(term.functor));
     groups_.append(functors_.size());
+  }
+
+  void reserve(Index more) override {
+    functors_.reserve(functors_.size() + static_cast<std::size_t>(more));
+    groups_.reserve(functors_.capacity());
   }
 
   int residuals() const override { return Term::residuals; }
