@@ -45,7 +45,8 @@ std::unique_ptr<StepSolver> fitting(std::string_view name, const Options& option
   return solver->unfit(B) ? nullptr : std::move(solver);
 }
 
-/// Elimination of the user's group where there is one. Otherwise elimination of an independent set or a sparse factor of the whole, whichever takes fewer flops.
+/// Elimination of the user's group where there is one. Otherwise elimination of an independent set or a
+/// sparse factor of the whole, whichever takes fewer flops.
 void choose_for_blocks(const SymmetricOperator& B, const Options& options, BlockChoice& choice) {
   const BlockStructure& structure = B.blocks()->structure;
   if (choice.structure == structure && choice.options == options) {
