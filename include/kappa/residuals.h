@@ -96,6 +96,13 @@ class ResidualProblem final : public Problem {
                ConstVectorRef(upper.begin(), upper.size()));
   }
 
+  /// Names the blocks that a solver with block elimination (step block-schur) eliminates first, instead of
+  /// choosing them itself: those of the lowest group, of which no two may share a residual block. Groups are
+  /// 0 or more; -1 takes a block out again. Blocks of other groups and of none are kept; so are all, where
+  /// the only grouped blocks are constant. Throws Error for a group below -1; minimize throws where two
+  /// blocks of the lowest group share a residual block and its solver works on blocks.
+  void set_elimination_group(ParameterBlock block, Index group);
+
   /// Adds a residual block: `term` is autodiff<...>(functor) or analytic<...>(functor), `blocks` are as many
   /// as it has parameter sizes, all different. Throws Error where sizes or handles do not fit.
   template <class Term>

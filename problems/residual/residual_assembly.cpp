@@ -5,6 +5,7 @@
 // once for a structure by two counting sorts of the pairs.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/scratch.h"
 #include "problems/residual/assembly_kernels.h"
@@ -44,6 +45,35 @@ void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::
 
 }  // namespace
 
+void ResidualLinearization::expect_independent_group() const {
+  const std::vector<std::int32_t>& group = layout_->elimination_group;
+  std::int32_t first = std::numeric_limits<std::int32_t>::max();
+  for (const std::int32_t g : group) {
+    first = g >= 0 ? std::min(first, g) : first;
+  }
+  for (const Part& part : parts_) {
+    for (Index b = 0; b < part.count && !group.empty(); ++b) {
+      std::int32_t before = -1;
+      for (int s = 0; s < part.family->slots; ++s) {
+        const std::int32_t block = part.blocks_of(b)[s];
+        const std::int32_t variable = layout_->variable[at(block)];
+        if (variable < 0 || group[at(variable)] != first) {
+          continue;
+        }
+        if (before >= 0) {
+          throw Error(
+              "parameter blocks '" + problem_->name(ParameterBlock{before}) + "' and '" +
+              problem_->name(ParameterBlock{block}) + "' are both in elimination group " +
+              std::to_string(first) + ", but " +
+              problem_->name(ResidualBlock{part.family->global[at(part.local_of(b))]}) +
+              " has both; put one of them into a later group (ResidualProblem::set_elimination_group)");
+        }
+        before = block;
+      }
+    }
+  }
+}
+
 void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
   constexpr std::uint32_t transposed = ScatteredSums::transposed;
   const auto variables = static_cast<Index>(layout_->parameter.size());
@@ -51,6 +81,7 @@ void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
   destination.assign(at(pairs_), ScatteredSums::nowhere);
   Scratch<Coupling> couplings(pairs_ - slots_);
   Index count = 0;
+  expect_independent_group();
   for (const Part& part : parts_) {
     const int slots = part.family->slots;
     for (Index b = 0; b < part.count; ++b) {
@@ -86,6 +117,7 @@ void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
     distinct += fresh(i) ? 1 : 0;
   }
   structure.offset.assign(layout_->variable_offset.begin(), layout_->variable_offset.end());
+  structure.elimination_group.assign(layout_->elimination_group.begin(), layout_->elimination_group.end());
   structure.row_start.clear();
   structure.column.clear();
   structure.value_start.clear();

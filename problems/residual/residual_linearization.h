@@ -136,6 +136,8 @@ class ResidualLinearization final : public Linearization {
   /// Decides where the contributions to sums over variables, and to the blocks of a matrix, go.
   void plan_variables() const;
   void plan_matrix(BlockStructure& structure) const;
+  /// Throws Error where two parameter blocks of the group that is eliminated first share a residual block.
+  void expect_independent_group() const;
   void shape_matrix(Model model) const;
   /// Adds the first `count` of a batch's blocks to the model's matrix, pair of slots by pair of slots.
   void scatter_matrix(Model model, const Part& part, const Derivatives& of, Index count) const;

@@ -328,6 +328,20 @@ void ResidualProblem::set_variable(ParameterBlock block) {
   impl_->structure_changed();
 }
 
+void ResidualProblem::set_elimination_group(ParameterBlock block, Index group) {
+  expect_handle(*impl_, block, "set_elimination_group");
+  if (group < -1 || group > std::numeric_limits<std::int32_t>::max()) {
+    throw Error("ResidualProblem::set_elimination_group: group " + std::to_string(group) +
+                " of parameter block '" + impl_->name(block) + "'; groups are 0 or more, and -1 is none");
+  }
+  std::vector<std::int32_t>& groups = impl_->elimination_group;
+  if (groups.size() <= at(block.index)) {
+    groups.resize(at(impl_->parameter_blocks()), -1);
+  }
+  groups[at(block.index)] = static_cast<std::int32_t>(group);
+  impl_->structure_changed();
+}
+
 void ResidualProblem::set_values(ParameterBlock block, ConstVectorRef values) {
   expect_handle(*impl_, block, "set_values");
   if (static_cast<Index>(values.size()) != impl_->size(block.index)) {

@@ -111,12 +111,13 @@ struct Layout {
   Index dimension = 0;
   Index tangent_dimension = 0;
   Index residuals = 0;
-  std::vector<Index> offset;              ///< of each parameter block in x, -1 where constant
-  std::vector<Index> tangent_offset;      ///< of each parameter block in steps, -1 where constant
-  std::vector<std::int32_t> variable;     ///< number of each parameter block among the variable ones, or -1
-  std::vector<std::int32_t> parameter;    ///< parameter block of each variable one
-  std::vector<Index> variable_offset;     ///< variable blocks + 1, in steps
-  std::vector<CurvedBlock> curved;        ///< in the order of x
+  std::vector<Index> offset;            ///< of each parameter block in x, -1 where constant
+  std::vector<Index> tangent_offset;    ///< of each parameter block in steps, -1 where constant
+  std::vector<std::int32_t> variable;   ///< number of each parameter block among the variable ones, or -1
+  std::vector<std::int32_t> parameter;  ///< parameter block of each variable one
+  std::vector<Index> variable_offset;   ///< variable blocks + 1, in steps
+  std::vector<std::int32_t> elimination_group;  ///< of each variable block, -1 for none; empty where all are
+  std::vector<CurvedBlock> curved;              ///< in the order of x
   std::vector<std::int32_t> curved_of;    ///< number of each parameter block among them, or -1; empty if none
   Index projections = 0;                  ///< entries of all their P
   std::vector<Shape> shapes;              ///< family by family
@@ -178,6 +179,8 @@ struct ResidualProblem::Impl {
   std::vector<char> constant;  ///< by parameter block
   /// By parameter block, null where flat; empty while all are.
   std::vector<std::shared_ptr<const Manifold>> manifolds;
+  /// By parameter block, -1 for none; empty or short where none were set.
+  std::vector<std::int32_t> elimination_group;
   std::vector<std::string> names;  ///< by parameter block; empty or missing where unnamed
   struct Numbered {
     Index first;

@@ -119,6 +119,11 @@ void describe_reduced(const SchurStructure& structure, const ReducedChoice& choi
   if (!whole) {
     print_to(eliminated, "%td blocks", structure.eliminated_blocks());
   }
+  if (structure.group >= 0) {
+    std::string group;
+    print_to(group, " of the user's group %d", static_cast<int>(structure.group));
+    eliminated += group;
+  }
   print_to(out, "%s %s of %td blocks (%td), %s eliminated: %.2g GFlop%s", kind, matrix,
            structure.kept_blocks(), structure.reduced_size(), eliminated.c_str(),
            1e-9 * choice.chosen().flops, others.c_str());
