@@ -483,7 +483,7 @@ class TypedFamily final : public ResidualFamily {
                             for (std::size_t k = 0; k < R; ++k) {
                               value[k] = out[k].a;
                             }
-                            group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
+                            group.template scatter<Term::residuals>(value.data(), r + b * Term::residuals);
                           });
         },
         [&](const auto& f, const double* const* x, Index b) {
@@ -501,9 +501,9 @@ class TypedFamily final : public ResidualFamily {
           return evaluate(
               [&] { return Term::jacobian_at(group.functor(), point.data(), value.data(), jacobian.data()); },
               [&] {
-                group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
-                group.scatter(jacobian.data(), Term::residuals * Term::columns,
-                              J + b * Term::residuals * Term::columns);
+                group.template scatter<Term::residuals>(value.data(), r + b * Term::residuals);
+                group.template scatter<Term::residuals * Term::columns>(
+                    jacobian.data(), J + b * Term::residuals * Term::columns);
               });
         },
         [&](const auto& f, const double* const* x, Index b) {
@@ -565,10 +565,10 @@ class TypedFamily final : public ResidualFamily {
                                                    jacobian.data(), second.data());
                          },
                          [&] {
-                           group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
-                           group.scatter(jacobian.data(), Term::residuals * Term::columns,
-                                         J + b * Term::residuals * Term::columns);
-                           group.scatter(second.data(), Term::triangle, S + b * Term::triangle);
+                           group.template scatter<Term::residuals>(value.data(), r + b * Term::residuals);
+                           group.template scatter<Term::residuals * Term::columns>(
+                               jacobian.data(), J + b * Term::residuals * Term::columns);
+                           group.template scatter<Term::triangle>(second.data(), S + b * Term::triangle);
                          });
                    },
                    [&](const auto& f, const double* const* x, Index b) {
@@ -591,7 +591,7 @@ class TypedFamily final : public ResidualFamily {
                 return Term::second_directional_at(group.functor(), point.data(), direction.data(),
                                                    value.data());
               },
-              [&] { group.scatter(value.data(), Term::residuals, r_vv + b * Term::residuals); });
+              [&] { group.template scatter<Term::residuals>(value.data(), r_vv + b * Term::residuals); });
         },
         [&](const auto& f, const double* const* x, Index b) {
           return Term::second_directional(f, x, v + b * Term::columns, r_vv + b * Term::residuals);
