@@ -169,6 +169,16 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
   throw Error("no step solver can be chosen for acceptance '" + method.acceptance.name + "': name one");
 }
 
+bool expects_blocks(const Method& method, const Problem& problem, const CurvatureNeeds& needs,
+                    ControlKind control) {
+  if (!needs.blocks) {
+    return false;
+  }
+  return method.step.name == "auto"
+             ? control == ControlKind::damping && problem.tangent_dimension() > root_limit
+             : registry().step(method.step.name).blocks;
+}
+
 void require_models(const Problem& problem, std::string_view curvature, const CurvatureNeeds& needs) {
   const ModelSet offered = problem.models();
   if (offered.contains(needs.models)) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kappa/base.h"
+#include "kappa/bulk_vector.h"
 
 namespace kappa {
 
@@ -31,7 +32,7 @@ struct BlockStructure {
 
 struct BlockMatrix {
   BlockStructure structure;
-  std::vector<double> values;
+  BulkVector<double> values;  ///< structure.values() long
 
   /// Block number `k` in storage order, which lies in block row `i`: block_size(i) x block_size(column[k]).
   ConstMatrixRef block(Index i, Index k) const {

@@ -51,6 +51,13 @@ class ResidualProblem final : public Problem {
   ResidualProblem(ResidualProblem&&) noexcept;
   ResidualProblem& operator=(ResidualProblem&&) noexcept;
 
+  /// Room for what will be added, as far as it is known: parameter blocks, their values in all, and residual
+  /// blocks. Saves copying; more or fewer may be added.
+  void reserve(Index parameter_blocks, Index values, Index residual_blocks);
+
+  /// Names blocks [first, first + count) that have no name of their own "<prefix> 0", "<prefix> 1", ...
+  void number(ParameterBlock first, Index count, std::string prefix);
+
   /// Adds a parameter block with these start values. The name appears in messages.
   ParameterBlock add_parameters(ConstVectorRef initial, std::string name = {});
   ParameterBlock add_parameters(std::initializer_list<double> initial, std::string name = {}) {

@@ -207,8 +207,20 @@ Fault ResidualProblem::Impl::value_fault(const detail::Family& family, Index loc
   return fault;
 }
 
+std::string ResidualProblem::Impl::given_name(Index block) const {
+  if (at(block) < names.size() && !names[at(block)].empty()) {
+    return names[at(block)];
+  }
+  for (const Numbered& range : numbered) {
+    if (block >= range.first && block < range.first + range.count) {
+      return range.prefix + " " + std::to_string(block - range.first);
+    }
+  }
+  return {};
+}
+
 std::string ResidualProblem::Impl::name(ParameterBlock block) const {
-  const std::string& given = names[at(block.index)];
+  const std::string given = given_name(block.index);
   return given.empty() ? "parameter block " + std::to_string(block.index) : given;
 }
 
@@ -232,7 +244,8 @@ std::string ResidualProblem::Impl::name(ResidualBlock block) const {
   for (int s = 0; s < named; ++s) {
     const Index parameter = family.blocks_of(address.local)[s];
     text += s == 0 ? "" : ", ";
-    text += names[at(parameter)].empty() ? name(ParameterBlock{parameter}) : "'" + names[at(parameter)] + "'";
+    const std::string given = given_name(parameter);
+    text += given.empty() ? name(ParameterBlock{parameter}) : "'" + given + "'";
   }
   return named < family.slots ? text + ", ..." : text;
 }
