@@ -44,7 +44,9 @@ void absorb(Lanes& h, const std::vector<T>& v) {
     mix(h, words.data());
   }
   words.fill(size);
-  std::memcpy(words.data(), bytes + i, size - i);
+  if (i < size) {  // an empty vector may have no address to copy from
+    std::memcpy(words.data(), bytes + i, size - i);
+  }
   mix(h, words.data());
 }
 
