@@ -24,8 +24,9 @@
 // so the covariance of every block, and of any two that share an eliminated one, costs a few small products;
 // that of any other two a solve for each column.
 //
-// A direction y, of length 1 in the scaled variables, is null where y'A y is at most `null_tolerance`. Those
-// above have a relative error of some eps / y'A y in their variance: `weakest` says how far down they go.
+// A direction y, of length 1 in the scaled variables, is null where y'A y is at most `null_tolerance`; where
+// there is a Jacobian J it is |J D y|^2, which rounding does not blur. Those above have a relative error of
+// some eps / y'A y in their variance: `weakest` says how far down they go.
 //
 // Variables that sit at a bound with the gradient pushing outwards, or between equal bounds, are held: their
 // covariance is zero, and that of the others is given for them fixed.
@@ -66,7 +67,7 @@ struct NullDirection {
   std::string name;         ///< "translation x", or the blocks that move: "point 17"
   bool symmetry = false;    ///< whether the name is that of a symmetry of the problem
   std::vector<Part> parts;  ///< the blocks with the largest shares, at most eight, largest first
-  Index blocks = 0;         ///< how many blocks have a share above 1e-6
+  Index blocks = 0;         ///< how many blocks have a share above 1e-9
 };
 
 struct NullSpace {

@@ -106,8 +106,14 @@ struct BlockCovariance::Impl {
   double variance = 1;
   std::string description;
 
-  void compute(const BlockMatrix& H, const std::function<std::string(Index)>& block_name,
-               const std::vector<Symmetry>& symmetries);
+  struct Task {
+    const BlockMatrix& H;
+    std::function<std::string(Index)> block_name;
+    std::vector<Symmetry> symmetries;
+    const Linearization* jacobian;  ///< null: there is none with J'J = H
+  };
+  void compute(const Task& task);
+  bool gram(const Linearization& linearization, const Dense& Y, Dense& out) const;
   void project();
   const BlockStructure& structure() const { return information.structure(); }
   Index rank() const { return structure().size() - static_cast<Index>(held.size()) - null_space.dimension; }
@@ -116,12 +122,15 @@ struct BlockCovariance::Impl {
   void diagonal(Index block, VectorRef out) const;
 };
 
-void BlockCovariance::Impl::compute(const BlockMatrix& H, const std::function<std::string(Index)>& block_name,
-                                    const std::vector<Symmetry>& symmetries) {
+void BlockCovariance::Impl::compute(const Task& task) {
   const double tolerance = tolerance_of(options);
-  inverse.analyze(H.structure, {.null_tolerance = tolerance, .memory_bytes = options.memory_bytes});
-  Index wrong = information.make(H, held, tolerance);
-  wrong = wrong < 0 ? inverse.compute(information) : wrong;
+  inverse.analyze(task.H.structure, {.null_tolerance = tolerance, .memory_bytes = options.memory_bytes});
+  Index wrong = information.make(task.H, held, tolerance);
+  if (wrong < 0) {
+    wrong = inverse.compute(information, [&](const Dense& Y, Dense& out) {
+      return task.jacobian != nullptr && gram(*task.jacobian, Y, out);
+    });
+  }
   if (wrong == EliminatedInverse::unresolved) {
     throw Error(
         "covariance: directions that are undetermined and such that are nearly so cannot be told apart at "
@@ -129,14 +138,32 @@ void BlockCovariance::Impl::compute(const BlockMatrix& H, const std::function<st
         "accuracy of the matrix; raise null_tolerance, or hold some blocks constant");
   }
   if (wrong >= 0) {
-    refuse(options, block_name(wrong));
+    refuse(options, task.block_name(wrong));
   }
   description = inverse.describe();
   null_space = detail::describe_null_space({.information = information,
                                             .null_vectors = inverse.null_vectors(),
-                                            .symmetries = symmetries,
-                                            .block_name = block_name});
+                                            .symmetries = task.symmetries,
+                                            .block_name = task.block_name});
   project();
+}
+
+/// out := (J D Y)'(J D Y); false where there is no Jacobian.
+bool BlockCovariance::Impl::gram(const Linearization& linearization, const Dense& Y, Dense& out) const {
+  const Index m = linearization.residuals();
+  if (8.0 * static_cast<double>(m) * static_cast<double>(Y.cols()) > options.memory_bytes) {
+    return false;
+  }
+  const Eigen::Map<const Eigen::VectorXd> D(information.scale().data(), Y.rows());
+  Dense JY(m, Y.cols());
+  for (Index j = 0; j < Y.cols(); ++j) {
+    const Eigen::VectorXd v = D.asDiagonal() * Y.col(j);
+    if (!linearization.jacobian_product({v.data(), at(v.size())}, {JY.col(j).data(), at(m)})) {
+      return false;
+    }
+  }
+  out.noalias() = JY.transpose() * JY;
+  return true;
 }
 
 /// N, M and K.
@@ -256,9 +283,12 @@ BlockCovariance::BlockCovariance(const Problem& problem, const Evaluation& at_x,
     impl_->options = options;
     impl_->held = held_at_bounds(problem, at_x);
     const BlockMatrix* blocks = linearization.blocks(options.model);
-    impl_->compute(
-        blocks != nullptr ? *blocks : blocks_of(linearization, options.model),
-        [&](Index i) { return problem.block_name(i); }, problem.symmetries(at_x.x));
+    const BlockMatrix made = blocks == nullptr ? blocks_of(linearization, options.model) : BlockMatrix();
+    const bool squares = options.model == Model::gauss_newton && linearization.residuals() > 0;
+    impl_->compute({.H = blocks == nullptr ? made : *blocks,
+                    .block_name = [&](Index i) { return problem.block_name(i); },
+                    .symmetries = problem.symmetries(at_x.x),
+                    .jacobian = squares ? &linearization : nullptr});
     impl_->variance = options.variance >= 0
                           ? options.variance
                           : estimated_variance(at_x.value, problem.residuals(), impl_->rank());
@@ -269,13 +299,15 @@ BlockCovariance::BlockCovariance(const BlockMatrix& information, const Covarianc
     : impl_(std::make_unique<Impl>()) {
   within_memory([&] {
     impl_->options = options;
-    impl_->compute(information,
-                   [&](Index i) {
-                     const auto& offset = information.structure.offset;
-                     return "block " + std::to_string(std::upper_bound(offset.begin(), offset.end(), i) -
-                                                      offset.begin() - 1);
-                   },
-                   {});
+    const std::vector<Index>& offset = information.structure.offset;
+    impl_->compute({.H = information,
+                    .block_name =
+                        [&](Index i) {
+                          const auto after = std::upper_bound(offset.begin(), offset.end(), i);
+                          return "block " + std::to_string(after - offset.begin() - 1);
+                        },
+                    .symmetries = {},
+                    .jacobian = nullptr});
     impl_->variance = options.variance >= 0 ? options.variance : 1;
   });
 }

@@ -15,6 +15,7 @@ using Dense = Eigen::MatrixXd;
 
 constexpr Index keep_all_limit = 3000;
 constexpr Index chunk_blocks = 512;
+constexpr double certain = 1e-12;    // rounding of eigenvalues of S, with room
 constexpr double candidates = 1e-8;  // eigenvalues of S that may belong to null vectors of A
 
 std::size_t at(Index i) {
@@ -167,7 +168,43 @@ void EliminatedInverse::extend(const Dense& reduced, Dense& full) const {
   });
 }
 
-Index EliminatedInverse::compute(const ScaledInformation& A) {
+/// Rayleigh-Ritz over all variables: an eigenvalue of S says little where -W y is long. False where there is
+/// a negative one.
+bool EliminatedInverse::choose_null_vectors(const ReducedInverse::NearNull& near, const Gram& gram,
+                                            Dense& reduced_null) {
+  // These, the null vectors among them, and what projections take later.
+  const double bytes =
+      5 * 8 * static_cast<double>(near.vectors.cols()) * static_cast<double>(A_->structure().size());
+  if (bytes > options_.memory_bytes) {
+    throw Error("covariance: " + std::to_string(near.vectors.cols()) +
+                " directions are undetermined or nearly so, for which " + gigabytes(bytes) +
+                " would be needed; the limit, memory_bytes, is " + gigabytes(options_.memory_bytes));
+  }
+  Dense full;
+  extend(near.vectors, full);
+  const Dense lengths = full.transpose() * full;
+  Dense A = near.values.asDiagonal();
+  if (gram && !gram(full, A)) {
+    A = near.values.asDiagonal();
+  }
+  const Eigen::GeneralizedSelfAdjointEigenSolver<Dense> ritz(A, lengths);
+  if (ritz.info() != Eigen::Success || ritz.eigenvalues()(0) < -std::max(options_.null_tolerance, certain)) {
+    return false;
+  }
+  const Index nullity = (ritz.eigenvalues().array() <= options_.null_tolerance).count();
+  if (nullity < ritz.eigenvalues().size()) {
+    weakest_ = ritz.eigenvalues()(nullity);
+  }
+  if (nullity > 0) {
+    const Dense combination = ritz.eigenvectors().leftCols(nullity);
+    null_vectors_ = full * combination;  // orthonormal, by the choice of the Gram matrix
+    const Dense part = near.vectors * combination;
+    reduced_null = Eigen::HouseholderQR<Dense>(part).householderQ() * Dense::Identity(part.rows(), nullity);
+  }
+  return true;
+}
+
+Index EliminatedInverse::compute(const ScaledInformation& A, const Gram& gram) {
   A_ = &A;
   const Index N = s_.reduced_size();
   Index failed = -1;
@@ -195,31 +232,16 @@ Index EliminatedInverse::compute(const ScaledInformation& A) {
   if (N == 0) {
     return -1;
   }
-  const ReducedInverse::NearNull near = reduced_.near_null(S, candidates, options_.largest_decomposition);
+  const double tolerance = options_.null_tolerance;
+  const ReducedInverse::NearNull near = reduced_.near_null(
+      S, {.certain = std::max(certain, tolerance), .limit = std::max(candidates, 10 * tolerance)},
+      options_.largest_decomposition);
   if (!near.found) {
     return s_.kept_offset[0];
   }
-  // Rayleigh-Ritz over all variables: an eigenvalue of S says little where -W y is long.
-  Dense full;
-  extend(near.vectors, full);
-  const Dense gram = full.transpose() * full;
-  const Eigen::GeneralizedSelfAdjointEigenSolver<Dense> ritz(Dense(near.values.asDiagonal()), gram);
-  Index nullity = 0;
-  if (near.values.size() > 0) {
-    const double rounding = std::max(options_.null_tolerance, 1e-12);
-    if (ritz.info() != Eigen::Success || ritz.eigenvalues()(0) < -rounding) {
-      return s_.kept_offset[0];
-    }
-    nullity = (ritz.eigenvalues().array() <= options_.null_tolerance).count();
-    if (nullity < ritz.eigenvalues().size()) {
-      weakest_ = ritz.eigenvalues()(nullity);
-    }
-  }
-  const Dense combination = ritz.eigenvectors().leftCols(nullity);
-  Dense reduced_null = near.vectors * combination;
-  if (nullity > 0) {
-    null_vectors_ = full * combination;  // orthonormal by the choice of the Gram matrix
-    reduced_null = Eigen::HouseholderQR<Dense>(reduced_null).householderQ() * Dense::Identity(N, nullity);
+  Dense reduced_null(N, 0);
+  if (near.values.size() > 0 && !choose_null_vectors(near, gram, reduced_null)) {
+    return s_.kept_offset[0];
   }
   // With all null vectors filled, nothing near zero is left.
   const double smallest = reduced_.factor(S, reduced_null);

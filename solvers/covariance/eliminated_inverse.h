@@ -9,6 +9,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,12 @@ class EliminatedInverse {
 
   /// Chooses what to eliminate. Throws Error where more than options.memory_bytes would be needed.
   void analyze(const BlockStructure& structure, const Options& options);
+  /// out := Y'A Y by a product that does not square the rounding errors of a Jacobian, or false.
+  using Gram = std::function<bool(const Eigen::MatrixXd& Y, Eigen::MatrixXd& out)>;
   /// Returned by compute() where null vectors and others cannot be told apart.
   static constexpr Index unresolved = -2;
   /// Returns -1, or a variable at which A is not positive semidefinite.
-  Index compute(const ScaledInformation& A);
+  Index compute(const ScaledInformation& A, const Gram& gram = {});
 
   /// Orthonormal null vectors of A, n x k.
   const Eigen::MatrixXd& null_vectors() const { return null_vectors_; }
@@ -59,6 +62,8 @@ class EliminatedInverse {
   Eigen::MatrixXd coupling(Index e, Index k) const;
   Eigen::MatrixXd weights(Index e) const;
   Eigen::Map<const Eigen::MatrixXd> pivot_inverse(Index e) const;
+  bool choose_null_vectors(const ReducedInverse::NearNull& near, const Gram& gram,
+                           Eigen::MatrixXd& reduced_null);
   bool invert_pivots(Index& failed);
   void extend(const Eigen::MatrixXd& reduced, Eigen::MatrixXd& full) const;
   bool reduced_block(Index i, Index j, Eigen::Ref<Eigen::MatrixXd> out) const;

@@ -14,8 +14,9 @@ using Dense = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
 constexpr double outside = 1e-6;       // squared length that a null symmetry may have outside the null space
-constexpr double negligible = 1e-6;    // share of a block that is not counted
+constexpr double negligible = 1e-9;    // share of a block that is not counted
 constexpr std::size_t most_parts = 8;  // listed of one direction
+constexpr Index most_named = 50;       // connected parts whose symmetries are looked for
 constexpr double most_of_it = 0.9;     // share from which on one block names a direction
 constexpr double worth_naming = 0.01;  // squared coefficient of a symmetry in a combination
 
@@ -49,19 +50,41 @@ std::vector<Index> connected_parts(const BlockStructure& s, Index& parts) {
   return out;
 }
 
+/// Turned so that the first of its largest entries is positive; without -0.
+std::vector<double> oriented(const Vector& v, Index begin, Index size) {
+  Index top = 0;
+  for (Index i = 1; i < v.size(); ++i) {
+    top = std::abs(v(i)) > (1 + 1e-6) * std::abs(v(top)) ? i : top;
+  }
+  const double sign = v(top) < 0 ? -1 : 1;
+  std::vector<double> out;
+  for (Index i = begin; i < begin + size; ++i) {
+    const double entry = sign * v(i);
+    out.push_back(std::abs(entry) > 1e-15 ? entry : 0.0);
+  }
+  return out;
+}
+
 class Report {
  public:
   explicit Report(const NullSpaceTask& task)
       : task_(task), s_(task.information.structure()), Y_(task.null_vectors) {
-    part_of_ = connected_parts(s_, parts_);
+    const std::vector<Index> part_of = connected_parts(s_, parts_);
+    blocks_of_.resize(at(parts_));
+    for (Index b = 0; b < s_.blocks(); ++b) {
+      blocks_of_[at(part_of[at(b)])].push_back(b);
+    }
   }
 
   NullSpace make() {
     out_.dimension = Y_.cols() + task_.information.local_nullity();
     found_.resize(s_.size(), 0);
     if (out_.dimension > 0) {
-      for (Index part = 0; part < parts_; ++part) {
+      Index named = 0;
+      for (Index part = 0; part < parts_ && named < most_named; ++part) {
+        const Index before = found_.cols();
         find_symmetries(part);
+        named += found_.cols() > before ? 1 : 0;
       }
     }
     describe_local();
@@ -84,8 +107,8 @@ class Report {
   /// Symmetry g on one connected part, in scaled variables, of length 1; zero where it does not move it.
   Vector scaled_symmetry(std::size_t g, Index part) const {
     Vector out = Vector::Zero(s_.size());
-    for (Index b = 0; b < s_.blocks(); ++b) {
-      for (Index i = s_.offset[at(b)]; part_of_[at(b)] == part && i < s_.offset[at(b) + 1]; ++i) {
+    for (const Index b : blocks_of_[at(part)]) {
+      for (Index i = s_.offset[at(b)]; i < s_.offset[at(b) + 1]; ++i) {
         const double d = task_.information.scale()[at(i)];
         out(i) = d > 0 ? task_.symmetries[g].direction[at(i)] / d : 0.0;
       }
@@ -95,19 +118,17 @@ class Report {
   }
 
   bool has_nulls(Index part) const {
-    for (Index b = 0; b < s_.blocks(); ++b) {
-      if (part_of_[at(b)] == part &&
-          (task_.information.local_null(b) != nullptr ||
-           (Y_.cols() > 0 && Y_.middleRows(s_.offset[at(b)], s_.block_size(b)).squaredNorm() > negligible))) {
-        return true;
-      }
-    }
-    return false;
+    const std::vector<Index>& blocks = blocks_of_[at(part)];
+    return std::any_of(blocks.begin(), blocks.end(), [&](Index b) {
+      return task_.information.local_null(b) != nullptr ||
+             (Y_.cols() > 0 && Y_.middleRows(s_.offset[at(b)], s_.block_size(b)).squaredNorm() > negligible);
+    });
   }
 
   void find_symmetries(Index part) {
     const std::size_t count = task_.symmetries.size();
-    if (count == 0 || !has_nulls(part)) {
+    // What a single block leaves undetermined has no better name than the block's.
+    if (count == 0 || blocks_of_[at(part)].size() == 1 || !has_nulls(part)) {
       return;
     }
     Dense Z(s_.size(), static_cast<Index>(count));
@@ -132,6 +153,9 @@ class Report {
   void find_combinations(const Dense& Z, Index part) {
     const Eigen::ColPivHouseholderQR<Dense> qr(Z);
     const Index rank = qr.rank();
+    if (rank == 0) {
+      return;
+    }
     const Dense basis = qr.householderQ() * Dense::Identity(Z.rows(), rank);
     Dense inside(basis.rows(), rank);
     for (Index j = 0; j < rank; ++j) {
@@ -162,16 +186,10 @@ class Report {
     if (parts_ == 1) {
       return {};
     }
-    Index blocks = 0;
-    std::string first;
-    for (Index b = 0; b < s_.blocks(); ++b) {
-      if (part_of_[at(b)] == part && blocks++ == 0) {
-        first = task_.block_name(s_.offset[at(b)]);
-      }
-    }
+    const std::vector<Index>& blocks = blocks_of_[at(part)];
     std::string more;
-    print_to(more, " and %td more block%s", blocks - 1, blocks == 2 ? "" : "s");
-    return " of " + first + (blocks > 1 ? more : "");
+    print_to(more, " and %zu more block%s", blocks.size() - 1, blocks.size() == 2 ? "" : "s");
+    return " of " + task_.block_name(s_.offset[at(blocks.front())]) + (blocks.size() > 1 ? more : "");
   }
 
   /// Extends the orthonormal basis of what is described; false where v is in it already.
@@ -203,8 +221,7 @@ class Report {
         part.range = {first, s_.block_size(local.block)};
         part.name = task_.block_name(first);
         part.share = 1;
-        part.direction.assign(local.unscaled.col(j).data(),
-                              local.unscaled.col(j).data() + local.unscaled.rows());
+        part.direction = oriented(local.unscaled.col(j), 0, local.unscaled.rows());
         out_.directions.push_back({part.name, false, {part}, 1});
       }
     }
@@ -254,8 +271,7 @@ class Report {
     for (const auto& [share, b] : shares) {
       const Index first = s_.offset[at(b)];
       const Index size = s_.block_size(b);
-      const double* entries = unscaled.data() + first;
-      out.parts.push_back({{first, size}, task_.block_name(first), share, {entries, entries + size}});
+      out.parts.push_back({{first, size}, task_.block_name(first), share, oriented(unscaled, first, size)});
     }
     out.name = name.empty() ? names_of(out) : std::move(name);
     out_.directions.push_back(std::move(out));
@@ -280,8 +296,8 @@ class Report {
   const BlockStructure& s_;
   const Dense& Y_;
   Index parts_ = 0;
-  std::vector<Index> part_of_;
-  Dense found_;  ///< orthonormal, scaled: what symmetries account for
+  std::vector<std::vector<Index>> blocks_of_;  ///< by connected part
+  Dense found_;                                ///< orthonormal, scaled: what symmetries account for
   NullSpace out_;
 };
 

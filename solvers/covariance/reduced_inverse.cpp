@@ -15,8 +15,7 @@ namespace {
 using Dense = Eigen::MatrixXd;
 using DenseView = Eigen::Map<Dense, 0, Eigen::OuterStride<>>;
 
-constexpr double shift = 1e-11;
-constexpr double certain = 1e-12;      // eigenvalues up to here must have converged
+constexpr double shift = 10;           // times the eigenvalues that must have converged
 constexpr Index first_subspace = 16;   // the seven freedoms of a bundle, and as many again
 constexpr Index spare = 4;             // columns of a subspace beyond the null vectors in it
 constexpr Index most_iterations = 40;  // of one subspace
@@ -116,7 +115,7 @@ void ReducedInverse::apply(Eigen::MatrixXd& X) const {
   }
 }
 
-ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, double limit,
+ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, const Near& near,
                                                    Index largest_decomposition) {
   const Index n = S.structure.size();
   NearNull out;
@@ -128,7 +127,7 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, double 
       return out;
     }
     const ConstVectorRef values = eigen.values();
-    const auto small = std::upper_bound(values.begin(), values.end(), limit) - values.begin();
+    const auto small = std::upper_bound(values.begin(), values.end(), near.limit) - values.begin();
     out.vectors.resize(n, small);
     out.values.resize(small);
     for (Index j = 0; j < small; ++j) {
@@ -137,7 +136,7 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, double 
     }
     return out;
   }
-  if (!factor_shifted(S, shift)) {
+  if (!factor_shifted(S, shift * near.certain)) {
     out.found = false;
     return out;
   }
@@ -155,7 +154,7 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, double 
       Q *= ritz.eigenvectors();
       SQ *= ritz.eigenvectors();
       out.values = ritz.eigenvalues();
-      below = (out.values.array() <= certain).count();
+      below = (out.values.array() <= near.certain).count();
       const double residual =
           below == 0 ? 0.0 : (SQ - Q * out.values.asDiagonal()).leftCols(below).colwise().norm().maxCoeff();
       const bool settled = iteration > 2 && residual >= 0.5 * worst;
@@ -170,7 +169,7 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, double 
     kept = Q.cols();
     Q.conservativeResize(n, std::min(2 * kept, n));
   }
-  const Index small = (out.values.array() <= limit).count();
+  const Index small = (out.values.array() <= near.limit).count();
   out.vectors = Q.leftCols(small);
   out.values.conservativeResize(small);
   return out;

@@ -9,7 +9,8 @@
 // Both inverses have S S^- S = S, the second because E'Y is regular.
 //
 // near_null: up to `eigen_limit` variables an eigen-decomposition; beyond it subspace iteration with
-// (S + delta I)^-1 and Rayleigh-Ritz, delta = 1e-11, the subspace doubled while null vectors fill it.
+// (S + delta I)^-1 and Rayleigh-Ritz, delta ten times `certain`, the subspace doubled while null vectors fill
+// it.
 //
 // Cost: dense N^3 / 3 flops for a factor and 2/3 N^3 for the inverse; block-sparse N solves. Memory: see
 // bytes().
@@ -45,9 +46,13 @@ class ReducedInverse {
     Eigen::VectorXd values;   ///< ascending
     bool found = true;        ///< false: S is not positive semidefinite, or not finite
   };
-  /// Eigenvectors of S with eigenvalues up to `limit`, which is at least 1e-12; those below 1e-12 are
-  /// complete. `eigen_limit` may be lowered by tests.
-  NearNull near_null(const BlockMatrix& S, double limit, Index largest_decomposition = eigen_limit);
+  /// Eigenvectors of S with eigenvalues up to `limit`. Those below `certain` (at least 1e-12) are complete
+  /// and have converged; of the others some may be missing. `eigen_limit` may be lowered by tests.
+  struct Near {
+    double certain;
+    double limit;
+  };
+  NearNull near_null(const BlockMatrix& S, const Near& near, Index largest_decomposition = eigen_limit);
 
   /// Returns the smallest eigenvalue of what was factored, as a few inverse iterations see it; 0 where it has
   /// no factor.

@@ -121,6 +121,54 @@ std::vector<std::string> names(const NullSpace& null_space) {
 const std::vector<std::string> similarity = {"translation x", "translation y", "translation z", "rotation x",
                                              "rotation y",    "rotation z",    "scale"};
 
+struct Sum {
+  template <class T>
+  bool operator()(const T* p, const T* q, T* r) const {
+    r[0] = p[0] + 2.0 * q[0] - 1.0;
+    r[1] = 3.0 * (p[0] + 2.0 * q[0]);
+    return true;
+  }
+};
+
+struct Alone {
+  template <class T>
+  bool operator()(const T* p, T* r) const {
+    r[0] = p[0] + p[1];
+    r[1] = 2.0 * p[0] + 2.0 * p[1];
+    return true;
+  }
+};
+
+struct Pull {
+  template <class T>
+  bool operator()(const T* p, T* r) const {
+    r[0] = p[0] + 1.0 + 0.5 * p[1];
+    r[1] = 2.0 * p[1] - p[2];
+    r[2] = p[2] + p[0] - 1.0;
+    r[3] = p[1] + p[2] * p[2] - 3.0;
+    return true;
+  }
+};
+
+struct Curve {
+  template <class T>
+  bool operator()(const T* q, T* r) const {
+    using std::exp;
+    for (int i = 0; i < 4; ++i) {
+      r[i] = exp(q[0] * (0.5 * i)) * q[1] - (1.0 + 0.3 * i);
+    }
+    return true;
+  }
+};
+
+struct Away {
+  template <class T>
+  bool operator()(const T* q, T* r) const {
+    r[0] = 1.0 - q[0] * q[0];
+    return true;
+  }
+};
+
 }  // namespace
 
 TEST_CASE("the covariance of a regular matrix is its inverse, whatever is eliminated", "[covariance]") {
@@ -131,6 +179,8 @@ TEST_CASE("the covariance of a regular matrix is its inverse, whatever is elimin
       test::scene({.camera_sizes = {9, 4, 6, 1, 9, 7, 3}, .points = 30, .camera_couplings = 6}, random),
       test::gauss_newton({3}, {{0}, {0}}, random),
       test::gauss_newton({4, 2, 7}, {{0, 1}, {1, 2}, {0, 2}}, random),
+      // Nothing is coupled, and everything eliminated.
+      test::gauss_newton(std::vector<Index>(15, 3), {{0}, {4}, {14}}, random),
   };
   for (const BlockMatrix& H : matrices) {
     const BlockCovariance covariance(H, {.variance = 2.5});
@@ -238,10 +288,14 @@ TEST_CASE("the pseudo-inverse does not depend on how the null space is found", "
   REQUIRE(covariance.null_space().dimension == 3);
   const Dense C = pseudo_inverse(full, 3);
   CHECK(difference(whole(covariance), C) < 1e-8);
-  // What makes it the Moore-Penrose inverse, each in the units of its own entries.
+  // What makes it the Moore-Penrose inverse, each entry in its own units.
   const Dense HC = full * whole(covariance);
-  const Dense symmetric = units.asDiagonal() * (HC - HC.transpose()) * units.asDiagonal();
-  CHECK(symmetric.norm() < 1e-8 * (units.asDiagonal() * HC * units.asDiagonal()).norm());
+  for (Index j = 0; j < n; ++j) {
+    for (Index i = 0; i < n; ++i) {
+      const double unit = std::max(units(i) / units(j), units(j) / units(i));
+      CHECK(std::abs(HC(i, j) - HC(j, i)) < 1e-8 * unit);
+    }
+  }
 }
 
 TEST_CASE("a bundle has seven gauge freedoms, named", "[covariance]") {
@@ -345,28 +399,11 @@ TEST_CASE("variables that no residual depends on are named, one block or several
   const auto a = problem.add_parameters({1.0, 2.0}, "a");
   const auto b = problem.add_parameters({3.0}, "b");
   const auto c = problem.add_parameters({4.0, 5.0}, "c");
-  struct Sum {
-    template <class T>
-    bool operator()(const T* p, const T* q, T* r) const {
-      r[0] = p[0] + 2.0 * q[0] - 1.0;
-      r[1] = 3.0 * (p[0] + 2.0 * q[0]);
-      return true;
-    }
-  };
-  struct Alone {
-    template <class T>
-    bool operator()(const T* p, T* r) const {
-      r[0] = p[0] + p[1];
-      r[1] = 2.0 * p[0] + 2.0 * p[1];
-      return true;
-    }
-  };
   problem.add(autodiff<2, 2, 1>(Sum{}), {a, b});
   problem.add(autodiff<2, 2>(Alone{}), {c});
   // a[1] alone, c along (1, -1), and a[0] against b.
   const BlockCovariance covariance(problem, problem.initial(), {.variance = 2});
   CHECK(covariance.null_space().dimension == 3);
-  CHECK(names(covariance.null_space()) == std::vector<std::string>{"a", "c", "a, b"});
   const NullDirection& against = covariance.null_space().directions.back();
   REQUIRE(against.parts.size() == 2);
   const std::size_t first = against.parts[0].name == "a" ? 0 : 1;
@@ -374,26 +411,14 @@ TEST_CASE("variables that no residual depends on are named, one block or several
   CHECK(std::abs(ratio + 2) < 1e-12);
   CHECK(difference(whole(covariance), eigen(kappa::covariance(problem, problem.initial(), 2).matrix)) <
         1e-12);
+  const std::string both = first == 0 ? "a, b" : "b, a";
   CHECK(covariance.null_space().text() ==
-        "3 undetermined directions:\n  a along (0, 1)\n  c along (" +
-            std::string(covariance.null_space().directions[1].parts[0].direction[0] > 0 ? "0.707, -0.707"
-                                                                                        : "-0.707, 0.707") +
-            ")\n  a, b\n");
+        "3 undetermined directions:\n  a along (0, 1)\n  c along (0.707, -0.707)\n  " + both + "\n");
 }
 
 TEST_CASE("what sits at a bound is held, and the others know it", "[covariance]") {
   ResidualProblem problem;
   const auto x = problem.add_parameters({0.0, 1.0, 2.0}, "x");
-  struct Pull {
-    template <class T>
-    bool operator()(const T* p, T* r) const {
-      r[0] = p[0] + 1.0 + 0.5 * p[1];
-      r[1] = 2.0 * p[1] - p[2];
-      r[2] = p[2] + p[0] - 1.0;
-      r[3] = p[1] + p[2] * p[2] - 3.0;
-      return true;
-    }
-  };
   problem.add(autodiff<4, 3>(Pull{}), {x});
   problem.set_lower(x, 0, 0.0);  // the gradient is positive there
   problem.set_upper(x, 1, 1.0);  // and here: it pulls inwards
@@ -413,16 +438,6 @@ TEST_CASE("what sits at a bound is held, and the others know it", "[covariance]"
 TEST_CASE("observed and expected information share the covariance", "[covariance]") {
   ResidualProblem problem;
   const auto p = problem.add_parameters({0.4, 0.9}, "p");
-  struct Curve {
-    template <class T>
-    bool operator()(const T* q, T* r) const {
-      using std::exp;
-      for (int i = 0; i < 4; ++i) {
-        r[i] = exp(q[0] * (0.5 * i)) * q[1] - (1.0 + 0.3 * i);
-      }
-      return true;
-    }
-  };
   problem.add(autodiff<4, 2>(Curve{}), {p});
   const std::vector<double> x = problem.initial();
   const kappa::Matrix H = hessian(problem, x);
@@ -446,13 +461,6 @@ TEST_CASE("what cannot be answered is refused in a sentence", "[covariance]") {
 
   ResidualProblem saddle;
   const auto p = saddle.add_parameters({0.0}, "p");
-  struct Away {
-    template <class T>
-    bool operator()(const T* q, T* r) const {
-      r[0] = 1.0 - q[0] * q[0];
-      return true;
-    }
-  };
   saddle.add(autodiff<1, 1>(Away{}), {p});
   CHECK_THROWS_AS(BlockCovariance(saddle, std::vector<double>{0.1}, {.model = Model::exact}), Error);
   // One residual for one variable leaves none for the variance.
