@@ -57,5 +57,11 @@ int main() {
   std::printf("root mean square error %.2f -> %.2f pixels, %td iterations by %s, %s\n",
               rms(result.initial_value), rms(result.value), result.iterations, result.step.c_str(),
               kappa::name(result.outcome));
-  return result.converged() && rms(result.value) < 1.5 ? 0 : 1;
+
+  // How well is the first camera's focal length known? Scale and position of the whole are not.
+  const kappa::BlockCovariance covariance(problem, result.x);
+  const double error = covariance.standard_errors(problem.tangent_range(cameras[0]))[6];
+  std::printf("focal length %.2f +- %.2f, %td directions undetermined\n",
+              problem.values(cameras[0], result.x)[6], error, covariance.null_space().dimension);
+  return covariance.null_space().dimension == 7 && result.converged() && rms(result.value) < 1.5 ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kappa/base.h"
+#include "kappa/covariance.h"
 #include "kappa/derivatives.h"
 #include "kappa/differentiate.h"
 #include "kappa/function.h"

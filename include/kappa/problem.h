@@ -99,6 +99,22 @@ struct Bounds {
   bool empty() const { return lower.empty() && upper.empty(); }
 };
 
+/// Entries [begin, begin + size) of steps and gradients. Those of a parameter block that is held constant
+/// have begin -1: they are no part of a step.
+struct TangentRange {
+  Index begin = -1;
+  Index size = 0;
+
+  bool constant() const { return begin < 0; }
+};
+
+/// A motion of all variables that leaves f as it is, to first order: a gauge freedom, as is moving a whole
+/// bundle problem along an axis.
+struct Symmetry {
+  std::string name;               ///< "translation x"
+  std::vector<double> direction;  ///< tangent_dimension() long, of any length
+};
+
 /// A function to be minimised: f : R^dimension -> R, possibly a sum of terms, possibly on a manifold.
 ///
 /// All derivatives are those of step -> f(retract(x, step)) at step 0, so they have
@@ -138,6 +154,12 @@ class Problem {
 
   /// What to call variable i in messages: "x[3]", or "camera 2, entry 5".
   virtual std::string variable_name(Index i) const;
+
+  /// What to call the parameter block that tangent entry i belongs to: "camera 2".
+  virtual std::string block_name(Index i) const { return variable_name(i); }
+
+  /// The symmetries f is known to have at x as far as all variables are free; what is held may break them.
+  virtual std::vector<Symmetry> symmetries(ConstVectorRef) const { return {}; }
 
   /// Facts a result should mention: which derivatives are finite differences, for example.
   virtual std::vector<std::string> notes(ModelSet) const { return {}; }

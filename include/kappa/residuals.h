@@ -24,6 +24,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -129,6 +130,12 @@ class ResidualProblem final : public Problem {
   FamilyHandle add_family(std::unique_ptr<ResidualFamily> family);
   ResidualBlock add(FamilyHandle family, std::span<const ParameterBlock> blocks, const Loss& loss = {});
 
+  /// Says which motions of all parameters change no residual, for reports on what the residuals leave
+  /// undetermined (covariance.h). `find` gives them at x; it is called with this problem, wherever it has
+  /// moved.
+  using FindSymmetries = std::function<std::vector<Symmetry>(const ResidualProblem&, ConstVectorRef x)>;
+  void set_symmetries(FindSymmetries find);
+
   /// Start values of all variable blocks in the order they were added: the x0 for minimize.
   std::vector<double> initial() const;
   /// The part of `x` (dimension() long) that is this block, or the constant's own values.
@@ -142,6 +149,9 @@ class ResidualProblem final : public Problem {
   /// The same in steps and gradients: where no block is on a manifold, the same numbers.
   Index tangent_offset(ParameterBlock block) const;
   Index tangent_size(ParameterBlock block) const;
+  TangentRange tangent_range(ParameterBlock block) const {
+    return {tangent_offset(block), tangent_size(block)};
+  }
   /// Null for a flat block.
   const Manifold* manifold(ParameterBlock block) const;
   /// No variable block is on a manifold.
@@ -169,6 +179,8 @@ class ResidualProblem final : public Problem {
   /// Of a block on a manifold, in each tangent entry: x seen along it, or 1 (a radian) where that is more.
   void tangent_scale(ConstVectorRef x, VectorRef out) const override;
   std::string variable_name(Index i) const override;
+  std::string block_name(Index i) const override;
+  std::vector<Symmetry> symmetries(ConstVectorRef x) const override;
   std::vector<std::string> notes(ModelSet models) const override;
 
   struct Impl;

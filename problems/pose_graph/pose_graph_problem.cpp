@@ -38,6 +38,49 @@ void refuse_immovable(const PoseGraph& graph, const std::vector<std::int32_t>& h
   }
 }
 
+/// How the motions p -> Exp(a) p + T move one pose, tangent_size numbers for each motion. The steps of the
+/// manifold turn a quaternion from the left by twice their length.
+std::vector<double> moves_of(PoseGraph::Space space, const double* pose) {
+  if (space == PoseGraph::Space::plane) {
+    return {1, 0, 0, /**/ 0, 1, 0, /**/ -pose[1], pose[0], 1};
+  }
+  std::vector<double> out(36, 0.0);
+  for (std::size_t k = 0; k < 3; ++k) {
+    out[6 * k + k] = 1;
+    double* rotation = out.data() + 6 * (3 + k);
+    // e_k x p
+    rotation[(k + 1) % 3] = -pose[(k + 2) % 3];
+    rotation[(k + 2) % 3] = pose[(k + 1) % 3];
+    rotation[3 + k] = 0.5;
+  }
+  return out;
+}
+
+std::vector<Symmetry> graph_symmetries(const ResidualProblem& problem, ConstVectorRef x,
+                                       PoseGraph::Space space, const Manifold* manifold) {
+  static const std::vector<std::string> in_plane = {"translation x", "translation y", "rotation"};
+  static const std::vector<std::string> in_space = {"translation x", "translation y", "translation z",
+                                                    "rotation x",    "rotation y",    "rotation z"};
+  std::vector<Symmetry> out;
+  for (const std::string& name : space == PoseGraph::Space::plane ? in_plane : in_space) {
+    out.push_back({name, std::vector<double>(static_cast<std::size_t>(problem.tangent_dimension()), 0.0)});
+  }
+  for (Index i = 0; i < problem.parameter_blocks(); ++i) {
+    const ParameterBlock block{i};
+    if (problem.manifold(block) != manifold) {
+      // Its steps are no longer those of the formulas.
+      return {};
+    }
+    const TangentRange range = problem.tangent_range(block);
+    const std::vector<double> moves = moves_of(space, problem.values(block, x).data());
+    for (std::size_t g = 0; g < out.size() && !range.constant(); ++g) {
+      std::copy_n(moves.begin() + static_cast<Index>(g) * range.size, range.size,
+                  out[g].direction.begin() + range.begin);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 ResidualProblem make_pose_graph(const PoseGraph& graph, const Loss& loss) {
@@ -65,6 +108,9 @@ ResidualProblem make_pose_graph(const PoseGraph& graph, const Loss& loss) {
       out.add(autodiff<6, 7, 7>(between<BetweenInSpace>(graph, e)), {from, to}, loss);
     }
   }
+  out.set_symmetries([space = graph.space, manifold](const ResidualProblem& problem, ConstVectorRef x) {
+    return graph_symmetries(problem, x, space, manifold.get());
+  });
   return out;
 }
 

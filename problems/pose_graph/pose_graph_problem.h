@@ -13,7 +13,8 @@ namespace kappa {
 
 /// Blocks in the order of the poses, named "pose ID"; the anchors (pose_graph.h) are constant, and x holds
 /// the others. Throws Error for a graph in which there is nothing to move: without edges, or with all poses
-/// fixed.
+/// fixed. The problem knows its symmetries, to move and turn the whole graph: 3 in the plane, 6 in space. The
+/// anchors break them; set_variable gives them back.
 ResidualProblem make_pose_graph(const PoseGraph& graph, const Loss& loss = {});
 
 /// All poses, laid out like PoseGraph::pose, with those that are no anchors taken from `x`.

@@ -651,18 +651,41 @@ void ResidualProblem::tangent_scale(ConstVectorRef x, VectorRef out) const {
   detail::scale_of(layout, x, out);
 }
 
+namespace {
+
+/// Which of the variable blocks tangent entry i is of.
+Index variable_at(const Layout& layout, Index i) {
+  expects(i >= 0 && i < layout.tangent_dimension, "ResidualProblem: there is no such variable");
+  const auto after = std::upper_bound(layout.variable_offset.begin(), layout.variable_offset.end(), i);
+  return after - layout.variable_offset.begin() - 1;
+}
+
+}  // namespace
+
 std::string ResidualProblem::variable_name(Index i) const {
   const Layout& layout = impl_->layout();
-  expects(i >= 0 && i < layout.tangent_dimension,
-          "ResidualProblem::variable_name: there is no such variable");
-  const auto after = std::upper_bound(layout.variable_offset.begin(), layout.variable_offset.end(), i);
-  const auto variable = after - layout.variable_offset.begin() - 1;
+  const Index variable = variable_at(layout, i);
   const ParameterBlock block{layout.parameter[at(variable)]};
   const std::string text = impl_->name(block);
   const char* entry = impl_->manifold(block.index) != nullptr ? ", tangent entry " : ", entry ";
   return impl_->size(block.index) == 1 && !impl_->given_name(block.index).empty()
              ? text
              : text + entry + std::to_string(i - layout.variable_offset[at(variable)]);
+}
+
+std::string ResidualProblem::block_name(Index i) const {
+  const Layout& layout = impl_->layout();
+  return impl_->name(ParameterBlock{layout.parameter[at(variable_at(layout, i))]});
+}
+
+void ResidualProblem::set_symmetries(FindSymmetries find) {
+  impl_->find_symmetries = std::move(find);
+}
+
+std::vector<Symmetry> ResidualProblem::symmetries(ConstVectorRef x) const {
+  expects(static_cast<Index>(x.size()) == dimension(),
+          "ResidualProblem::symmetries: x is not dimension() long");
+  return impl_->find_symmetries ? impl_->find_symmetries(*this, x) : std::vector<Symmetry>();
 }
 
 std::vector<std::string> ResidualProblem::notes(ModelSet models) const {

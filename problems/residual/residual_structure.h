@@ -197,6 +197,7 @@ struct ResidualProblem::Impl {
   std::unordered_map<detail::TypeKey, std::int32_t> family_by_key;
   std::int32_t recent_family = -1;
   std::vector<detail::Address> blocks;  ///< by residual block
+  ResidualProblem::FindSymmetries find_symmetries;
   std::vector<Loss> losses{Loss()};     ///< distinct ones; the trivial loss comes first
   std::uint32_t recent_loss = 0;
 

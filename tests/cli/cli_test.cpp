@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -390,6 +392,10 @@ TEST_CASE("each kind of wrong input ends with status 2 and one sentence that nam
       {{"solve", "nist:Misra1a", "--output", "/"}, "--output /: cannot be written: it is a folder"},
       {{"solve", "nist:Misra1a", "--output", "/no/such/folder/x"}, "there is no folder /no/such/folder"},
       {{"solve", "nist:Misra1a", "--output", "/dev/null"}, "it is not a regular file"},
+      {{"solve", "nist:Misra1a", "--covariance", "a.txt"},
+       "--covariance a.txt: the name must end in .csv or .json"},
+      {{"solve", "nist:Misra1a", "--of", "b*"},
+       "--of names blocks for --covariance FILE, which is not given"},
       {{"solve", "nist:Misra1a", "--picture", "a.png"}, "--picture a.png: the name must end in .html"},
       {{"solve", "nist:Misra1a", "--picture", "/no/such/folder/a.ply"},
        "--picture /no/such/folder/a.ply: cannot be written: there is no folder"},
@@ -564,6 +570,28 @@ TEST_CASE("--picture draws bundles and graphs as a page or as a file for mesh vi
     CHECK(read_file(mesh).starts_with("ply\nformat binary_little_endian 1.0\n"));
   }
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 2);
+}
+
+TEST_CASE("--covariance writes blocks by name and says what is undetermined") {
+  const ScratchFolder folder;
+  const std::string target = "bal:generated/tourist?cameras=3&points=30";
+  const std::string csv = folder.file("c.csv");
+  const Finished shown = run({"solve", target, "--covariance", csv, "--of", "camera *", "--of", "point 7"});
+  CHECK(shown.out.find("7 gauge freedoms: translation x, translation y") != std::string::npos);
+  const std::string table = read_file(csv);
+  CHECK(table.starts_with("block,row,column,covariance\n\"camera 0\",0,0,"));
+  // Three triangles of nine rows and one of three, below the header.
+  CHECK(std::count(table.begin(), table.end(), '\n') == 1 + 3 * 45 + 6);
+  const std::string file = folder.file("c.json");
+  const Json summary = Json::parse(run({"solve", target, "--json", "--covariance", file}).out);
+  CHECK(summary["covariance"]["null_space"].size() == 7);
+  const Json blocks = Json::parse(read_file(file));
+  CHECK(blocks["blocks"].size() == 33);
+  CHECK(blocks["rank"] == 3 * 9 + 30 * 3 - 7);
+  const Json& last = blocks["blocks"].back();
+  CHECK(last["name"] == "point 29");
+  CHECK(std::sqrt(last["covariance"][2][2].get<double>()) ==
+        Approx(last["standard_errors"][2].get<double>()));
 }
 
 TEST_CASE("--threads sets the number of threads and changes no bit of the result") {

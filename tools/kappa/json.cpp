@@ -56,6 +56,18 @@ std::string json(const Solved& solved) {
   out["threads"] = solved.threads;
   out["version"] = version;
   out["notes"] = r.notes;
+  if (solved.covariance != nullptr) {
+    const BlockCovariance& covariance = solved.covariance->covariance;
+    std::vector<std::string> undetermined;
+    for (const NullDirection& direction : covariance.null_space().directions) {
+      undetermined.push_back(direction.name);
+    }
+    out["covariance"] = {{"how", covariance.description()},
+                         {"variance", covariance.variance()},
+                         {"rank", covariance.rank()},
+                         {"null_space", undetermined},
+                         {"seconds", solved.covariance->seconds}};
+  }
   if (static_cast<Index>(r.x.size()) <= json_dimension_limit) {
     out["x"] = r.x;
   }

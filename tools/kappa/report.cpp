@@ -76,6 +76,19 @@ std::string certified_table(const Solved& solved) {
               smallest_log_relative_error(x, data.certified_parameters()));
 }
 
+void add_covariance(const TimedCovariance& found, Table& table) {
+  const BlockCovariance& covariance = found.covariance;
+  table.add({"covariance", text("%s: %.3g s", covariance.description().c_str(), found.seconds)});
+  table.add({"", text("rank %td of %td, variance of a residual %.4g", covariance.rank(), covariance.size(),
+                      covariance.variance())});
+  const std::string undetermined = covariance.null_space().text();
+  for (std::size_t begin = 0; begin < undetermined.size();) {
+    const std::size_t end = std::min(undetermined.find('\n', begin), undetermined.size());
+    table.add({begin == 0 ? "null space" : "", undetermined.substr(begin, end - begin)});
+    begin = end + 1;
+  }
+}
+
 }  // namespace
 
 std::string summary(const Solved& solved) {
@@ -108,6 +121,9 @@ std::string summary(const Solved& solved) {
   table.add({"time", text("%.3g s, %d thread%s", r.seconds, solved.threads, solved.threads == 1 ? "" : "s")});
   for (const std::string& note : r.notes) {
     table.add({"note", note});
+  }
+  if (solved.covariance != nullptr) {
+    add_covariance(*solved.covariance, table);
   }
   return table.text() + (solved.target.scheme == "nist" ? certified_table(solved) : "");
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "covariance.h"
 #include "kappa/minimize.h"
 #include "problems/targets.h"
 
@@ -13,6 +14,7 @@ struct Solved {
   const Target& target;
   const Result& result;
   int threads = 0;
+  const TimedCovariance* covariance = nullptr;  ///< where it was asked for
 };
 
 /// Labelled rows; for a NIST regression also its parameters beside the certified ones.

@@ -5,6 +5,8 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include <cstdio>
+#include <exception>
+#include <optional>
 
 #include "command.h"
 #include "json.h"
@@ -46,6 +48,7 @@ int solve(const SolveArguments& given) {
   if (!given.picture.empty()) {
     check_picture(given.picture);
   }
+  check_covariance(given.covariance);
   SignalWatch signals;
   const int threads = given.threads ? static_cast<int>(*given.threads) : tbb::info::default_concurrency();
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
@@ -63,13 +66,29 @@ int solve(const SolveArguments& given) {
       arena.execute([&] { return minimize(*target.problem, target.x0, method, stopping, observer.get()); });
   observer.reset();
 
-  const Solved solved{target, result, threads};
+  std::optional<TimedCovariance> covariance;
+  std::exception_ptr no_covariance;
+  if (!given.covariance.path.empty()) {
+    try {
+      arena.execute([&] {
+        covariance.emplace(find_covariance(target, result.x));
+        write_covariance(target, covariance->covariance, given.covariance);
+      });
+    } catch (const Error&) {
+      // The solution is shown and kept before that is said.
+      no_covariance = std::current_exception();
+    }
+  }
+  const Solved solved{target, result, threads, covariance ? &*covariance : nullptr};
   print(given.json ? json(solved) : summary(solved));
   if (!given.output.empty()) {
     write_solution(target, result.x, given.output);
   }
   if (!given.picture.empty()) {
     write_picture(solved, given.picture);
+  }
+  if (no_covariance) {
+    std::rethrow_exception(no_covariance);
   }
   return exit_status(result, signals.received());
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "covariance.h"
 #include "kappa/minimize.h"
 #include "method_choice.h"
 
@@ -18,6 +19,7 @@ struct SolveArguments {
   bool verbose = false;
   std::string output;   ///< empty: no file
   std::string picture;  ///< empty: no picture
+  CovarianceRequest covariance;
 };
 
 /// Returns the exit status. Throws Error for whatever cannot be set up.

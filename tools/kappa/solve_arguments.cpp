@@ -124,6 +124,17 @@ void add_solve(CLI::App& app, Run& run) {
           "--picture", given->picture,
           "Draw it (bal, g2o): .html shows start and solution, .ply holds the solution for mesh viewers")
       ->type_name("FILE");
+  command
+      ->add_option(
+          "--covariance", given->covariance.path,
+          "Write the covariance of each parameter block at the solution (.csv or .json), and say what "
+          "the residuals leave undetermined")
+      ->type_name("FILE");
+  command
+      ->add_option("--of", given->covariance.of,
+                   "Of blocks with this name only, such as 'camera *'; may be given many times")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command->footer(R"(Ctrl-C ends the solve with the best point so far; a second one kills.
 Exit status: 0 converged, 1 not converged, 2 set-up error, 130 stopped by Ctrl-C.)");
   command->callback([given, &run] {
