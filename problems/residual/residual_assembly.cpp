@@ -26,10 +26,14 @@ struct Coupling {
   Index contribution;
 };
 
-/// Sorts by key(coupling) in [0, keys), keeping the order of equals.
+/// Sorts `from` by key(coupling) in [0, starts), keeping the order of equals; `other` is scratch of its size.
 template <class Key>
-void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::span<Index> start,
+void counting_sort(std::span<Coupling>& from, std::span<Coupling>& other, std::span<Index> start,
                    const Key& key) {
+  if (std::is_sorted(from.begin(), from.end(),
+                     [&](const Coupling& a, const Coupling& b) { return key(a) < key(b); })) {
+    return;  // as the files of bundle problems are, by points
+  }
   std::fill(start.begin(), start.end(), 0);
   for (const Coupling& c : from) {
     ++start[at(key(c))];
@@ -39,8 +43,9 @@ void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::
     total += std::exchange(s, total);
   }
   for (const Coupling& c : from) {
-    to[at(start[at(key(c))]++)] = c;
+    other[at(start[at(key(c))]++)] = c;
   }
+  std::swap(from, other);
 }
 
 }  // namespace
@@ -103,11 +108,12 @@ void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
       }
     }
   }
-  Scratch<Coupling> by_column(count);
+  Scratch<Coupling> spare(count);
   Scratch<Index> start(variables);
-  const std::span<Coupling> filled = couplings.span().subspan(0, at(count));
-  counting_sort(filled, by_column.span(), start.span(), [](const Coupling& c) { return c.col; });
-  counting_sort(by_column.span(), filled, start.span(), [](const Coupling& c) { return c.row; });
+  std::span<Coupling> filled = couplings.span().subspan(0, at(count));
+  std::span<Coupling> other = spare.span();
+  counting_sort(filled, other, start.span(), [](const Coupling& c) { return c.col; });
+  counting_sort(filled, other, start.span(), [](const Coupling& c) { return c.row; });
 
   const auto fresh = [&](Index i) {
     return i == 0 || filled[at(i)].row != filled[at(i - 1)].row || filled[at(i)].col != filled[at(i - 1)].col;

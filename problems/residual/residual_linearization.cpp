@@ -1,6 +1,8 @@
 // Evaluation of residual blocks with derivatives, and what needs no matrix: gradient, products, diagonal.
 #include "problems/residual/residual_linearization.h"
 
+#include <tbb/parallel_invoke.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -426,12 +428,7 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
   Interim interim;
   const double work = order == Order::second ? 40 * entries_ : 10 * entries_;
   if (scattered_) {
-    plan_variables();
-    for (const Model model : {Model::exact, Model::gauss_newton}) {
-      if (assembled[slot_of(model)]) {
-        shape_matrix(model);
-      }
-    }
+    plan(assembled);
   }
   for_each_chunk(tasks(), work, [&](Index task) {
     for (const BlockChunk& chunk : chunks_of(task)) {
@@ -558,6 +555,22 @@ void ResidualLinearization::sum_by_variable(VectorRef out, const Add& add) const
     }
   });
   variable_sums_.finish(out.data(), layout_->variable_offset);
+}
+
+void ResidualLinearization::plan(const std::array<bool, 2>& assembled) const {
+  const auto matrices = [&] {
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      if (assembled[slot_of(model)]) {
+        shape_matrix(model);
+      }
+    }
+  };
+  if (!variables_planned_ && !matrix_planned_) {
+    tbb::parallel_invoke(matrices, [&] { plan_variables(); });
+  } else {
+    plan_variables();
+    matrices();
+  }
 }
 
 void ResidualLinearization::plan_variables() const {

@@ -134,6 +134,7 @@ class ResidualLinearization final : public Linearization {
   void prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms);
   void take_sample(std::span<const Index> terms);
   /// Decides where the contributions to sums over variables, and to the blocks of a matrix, go.
+  void plan(const std::array<bool, 2>& assembled) const;
   void plan_variables() const;
   void plan_matrix(BlockStructure& structure) const;
   /// Throws Error where two parameter blocks of the group that is eliminated first share a residual block.
