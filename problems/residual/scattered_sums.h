@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/scratch.h"
 #include "kappa/base.h"
 #include "kappa/bulk_vector.h"
 
@@ -42,7 +43,8 @@ class ScatteredSums {
     expects(outputs < static_cast<Index>(most_outputs), "ScatteredSums: too many sums");
     constexpr std::int32_t none = -1;
     constexpr std::int32_t several = -2;
-    std::vector<std::int32_t> owner(at(outputs), none);
+    Scratch<std::int32_t> owner(outputs);
+    std::fill_n(owner.data(), outputs, none);
     const auto for_each = [&](Index task, const auto& visit) {
       ranges(task, [&](Index begin, Index end, Index stride) {
         for (Index i = begin; i < end; i += stride) {
@@ -60,17 +62,19 @@ class ScatteredSums {
     }
     empty_.clear();
     shared_.clear();
-    std::vector<std::int32_t> shared_number(at(outputs), none);
+    Scratch<std::int32_t> shared_number(outputs);
+    std::fill_n(shared_number.data(), outputs, none);
     for (Index o = 0; o < outputs; ++o) {
-      if (owner[at(o)] == none) {
+      if (owner[o] == none) {
         empty_.push_back(o);
-      } else if (owner[at(o)] == several) {
-        shared_number[at(o)] = static_cast<std::int32_t>(shared_.size());
+      } else if (owner[o] == several) {
+        shared_number[o] = static_cast<std::int32_t>(shared_.size());
         shared_.push_back({o, {}});
       }
     }
     partial_start_.assign(1, 0);
-    std::vector<std::int32_t> last_task(at(outputs), none);
+    Scratch<std::int32_t> last_task(outputs);
+    std::fill_n(last_task.data(), outputs, none);
     std::vector<std::uint32_t> partial(shared_.size());
     work_ = 0;
     for (Index task = 0; task < tasks; ++task) {
