@@ -15,6 +15,7 @@
 
 #include "core/parallel.h"
 #include "kappa/base.h"
+#include "kappa/bulk_vector.h"
 
 namespace kappa::detail {
 
@@ -25,7 +26,7 @@ class ScatteredSums {
 
   /// Before plan(): the number of the sum to which each contribution belongs, or nowhere; a contribution that
   /// is to be transposed has `transposed` added.
-  std::vector<std::uint32_t> destination;
+  BulkVector<std::uint32_t> destination;
   static constexpr std::uint32_t transposed = std::uint32_t{1} << 29U;
 
   struct Place {
@@ -94,7 +95,7 @@ class ScatteredSums {
     partials_.resize(at(partial_start_.back()));
   }
 
-  Place place(Index contribution, double* values, const std::vector<Index>& start) {
+  Place place(Index contribution, double* values, const Index* start) const {
     const std::uint32_t code = destination[at(contribution)];
     if (code == nowhere) {
       return {nullptr, false, false};
@@ -139,7 +140,7 @@ class ScatteredSums {
   std::vector<Index> empty_;
   std::vector<Shared> shared_;
   std::vector<Index> partial_start_;
-  std::vector<double> partials_;
+  mutable BulkVector<double> partials_;
   double work_ = 0;
 };
 

@@ -109,6 +109,7 @@ StepPart block_cholesky_part() {
   out.info.source = "Duff & Reid 1983; Amestoy, Davis & Duff 1996";
   out.info.options = describe_options<BlockCholeskyOptions>(fields);
   out.control = ControlKind::damping;
+  out.blocks = true;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
     const auto options = read_options<BlockCholeskyOptions>(part, given, fields);
     detail::require_option(options.factor_limit >= 1, part, "factor_limit",

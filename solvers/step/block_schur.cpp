@@ -238,6 +238,7 @@ StepPart block_schur_part() {
   out.info.source = "Triggs et al. 2000, sec. 6.1; Agarwal et al. 2010";
   out.info.options = describe_options<BlockSchurOptions>(fields);
   out.control = ControlKind::damping;
+  out.blocks = true;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
     const auto options = read_options<BlockSchurOptions>(part, given, fields);
     detail::require_acceleration(part, options.acceleration);
