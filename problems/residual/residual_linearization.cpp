@@ -840,6 +840,25 @@ bool ResidualLinearization::jacobian_transpose_product(ConstVectorRef w, VectorR
   return true;
 }
 
+bool ResidualLinearization::cross_gradient(const Linearization& other, VectorRef out) const {
+  const auto* at_other = dynamic_cast<const ResidualLinearization*>(&other);
+  if (at_other == nullptr || at_other->layout_ != layout_ || at_other->terms_ != terms_) {
+    return false;
+  }
+  need_rows();
+  expects(static_cast<Index>(out.size()) == size(),
+          "ResidualLinearization::cross_gradient: out is not size() long");
+  for_each_block(0.1, [&](const Part& part, Index b) {
+    const Part& there = at_other->parts_[at(part.number)];
+    const double outer = at_other->weight_of(there, b).outer;
+    const int R = part.family->residuals;
+    double* t = work_.data() + part.base + b * R;
+    std::transform(there.residual(b), there.residual(b) + R, t, [&](double r) { return outer * r; });
+  });
+  sum_by_variable(out, transposed_with(work_.data()));
+  return true;
+}
+
 /// t += J bend with the ambient Jacobian, which is evaluated anew: only its projection is kept.
 void ResidualLinearization::add_bend(const Part& part, Index first, Index count,
                                      const double* const* pointers, const double* bend, double* t) const {

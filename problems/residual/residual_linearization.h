@@ -125,6 +125,7 @@ class ResidualLinearization final : public Linearization {
   Index residuals() const override { return rows_; }
   bool jacobian_product(ConstVectorRef v, VectorRef out) const override;
   bool jacobian_transpose_product(ConstVectorRef w, VectorRef out) const override;
+  bool cross_gradient(const Linearization& other, VectorRef out) const override;
   bool second_directional(ConstVectorRef v, VectorRef out) const override;
 
  private:
