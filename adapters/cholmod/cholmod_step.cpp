@@ -27,7 +27,7 @@ constexpr std::array<Field<CholmodOptions>, 1> fields = {{
 
 class CholmodStep final : public detail::FactoredStep {
  public:
-  explicit CholmodStep(detail::CholmodFactor::Kind kind) : FactoredStep(part), factor_(kind) {}
+  explicit CholmodStep(detail::CholmodFactor::Kind kind) : FactoredStep(part, 0.0), factor_(kind) {}
 
   std::optional<std::string> unfit(const SymmetricOperator& B) const override {
     const BlockMatrix* blocks = B.offers().blocks ? B.blocks() : nullptr;

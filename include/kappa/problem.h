@@ -57,7 +57,7 @@ struct Request {
   /// A hint: their block matrices (Linearization::blocks) will be asked for at this point, so that a problem
   /// may assemble them as it is evaluated. A problem may also go by what was asked for at the last point.
   bool blocks = false;
-  Sample sample;
+  Sample sample = {};
   const Interrupt* interrupt = nullptr;
 };
 

@@ -50,7 +50,7 @@ class Cholesky {
   double floor_ = 0;
   BulkVector<double> a_;
   BulkVector<double> packed_;  ///< a panel's triangle and the rows below it, see dense_kernels.h
-  std::vector<double> least_;   ///< the smallest admissible value of each pivot
+  std::vector<double> least_;  ///< the smallest admissible value of each pivot
 };
 
 }  // namespace kappa::detail

@@ -8,13 +8,14 @@
 namespace kappa::detail {
 namespace {
 
-constexpr double flops_per_byte = 3;        // 60 GFlop/s against 20 GB/s
-constexpr double bundle_iterations = 50;    // of conjugate gradients to a forcing of 0.1
-constexpr double graph_iterations = 500;    // where fewer blocks are eliminated than kept, and errors travel far
-constexpr double affordable = 2e9;          // flops of a direct solution that is taken whatever else promises
-constexpr double guess = 2;                 // how much faster conjugate gradients must promise to be
-constexpr double cheap = 50e6;              // flops of a dense factor: nothing can be gained
-constexpr double nearly_dense = 0.4;        // share of the blocks from which on a factor fills in
+constexpr double flops_per_byte = 3;      // 60 GFlop/s against 20 GB/s
+constexpr double bundle_iterations = 50;  // of conjugate gradients to a forcing of 0.1
+constexpr double graph_iterations =
+    500;                              // where fewer blocks are eliminated than kept, and errors travel far
+constexpr double affordable = 2e9;    // flops of a direct solution that is taken whatever else promises
+constexpr double guess = 2;           // how much faster conjugate gradients must promise to be
+constexpr double cheap = 50e6;        // flops of a dense factor: nothing can be gained
+constexpr double nearly_dense = 0.4;  // share of the blocks from which on a factor fills in
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
