@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "kappa/rotation.h"
 #include "problems/io/bal_generated.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
@@ -214,9 +216,10 @@ TEST_CASE("every way to the reduced inverse inverts on the range and finds the n
   const ResidualProblem problem = make_bundle(data);
   Evaluation at_x;
   at_x.reset(problem.initial(), 0);
-  REQUIRE(problem.evaluate(
-              {.want = Want::value | Want::gradient | Want::linearization, .models = {Model::gauss_newton}},
-              at_x) == EvalStatus::ok);
+  Request request;
+  request.want = Want::value | Want::gradient | Want::linearization;
+  request.models = {Model::gauss_newton};
+  REQUIRE(problem.evaluate(request, at_x) == EvalStatus::ok);
   const BlockMatrix& H = *at_x.linearization->blocks(Model::gauss_newton);
   const double tolerance = 64 * epsilon;
   detail::ScaledInformation information;
@@ -348,7 +351,7 @@ TEST_CASE("a point seen once is free along its ray, and says so", "[covariance]"
   }
   const double* at = data.camera(static_cast<Index>(camera));
   const double back[3] = {-at[0], -at[1], -at[2]};
-  Eigen::Vector3d centre;
+  Eigen::Vector3d centre = Eigen::Vector3d::Zero();
   AngleAxisRotatePoint(back, at + 3, centre.data());
   const Eigen::Vector3d along = (Eigen::Map<const Eigen::Vector3d>(data.point(17)) + centre).normalized();
   const Eigen::Map<const Eigen::Vector3d> found(ray.parts[0].direction.data());
