@@ -515,7 +515,8 @@ void Solve::evaluate_trial(Trial& trial) {
 void Solve::refine_trial() {
   refines_ = problem_.refine(w_.trial.x, method_.inner.steps, &interrupt_).has_value();
   if (!refines_) {
-    note("the problem has no variables that can be re-solved by themselves, so there are no inner iterations");
+    note(
+        "the problem has no variables that can be re-solved by themselves, so there are no inner iterations");
   } else if (history_) {
     problem_.local(w_.current.x, w_.trial.x, w_.step);
   }

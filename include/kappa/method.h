@@ -31,9 +31,9 @@ struct MiniBatch {
 };
 
 /// Whether the variables that a problem can re-solve by themselves (Problem::refine), such as the points of a
-/// bundle, are re-solved at a trial point before it is judged. The step's norm and predicted decrease stay the
-/// solver's: the model has been minimised over those variables too, so that its decrease is what the reduced
-/// function of the others is compared with (Ruhe & Wedin 1980).
+/// bundle, are re-solved at a trial point before it is judged. The step's norm and predicted decrease stay
+/// the solver's: the model has been minimised over those variables too, so that its decrease is what the
+/// reduced function of the others is compared with (Ruhe & Wedin 1980).
 struct InnerIterations {
   Index steps = 0;  ///< damped Gauss-Newton steps at most; 0: none are made
   /// At every trial; or only where the trial as it is brings no decrease.

@@ -3,15 +3,15 @@
 //
 //   f_p(x_p) = 1/2 sum over its residual blocks b of rho_b(|r_b|^2)
 //
-// by damped Gauss-Newton steps  (A + lambda diag A) d = -g,  A = sum rho' J'J,  g = sum rho' J'r.  A step that
-// does not lower f_p is taken back, so f never grows.
+// by damped Gauss-Newton steps  (A + lambda diag A) d = -g,  A = sum rho' J'J,  g = sum rho' J'r.  A step
+// that does not lower f_p is taken back, so f never grows.
 //
 // Use it where a few blocks tie many small ones together, as cameras do with points: the linear step of a
 // point is poor where its depth is uncertain, and re-solving it costs little beside a factorization.
 //
 // The set is cut into chunks by structure alone. The residual blocks of a chunk are handed to their families
-// in runs as long as possible, so that they are evaluated in lanes, once with derivatives and once without for
-// each step; blocks that are done are left out group by group. The derivatives of the fixed blocks are
+// in runs as long as possible, so that they are evaluated in lanes, once with derivatives and once without
+// for each step; blocks that are done are left out group by group. The derivatives of the fixed blocks are
 // computed too and not used. Cost: per step about two evaluations of residuals with Jacobian and one without,
 // over the blocks that still move. Memory: 9 bytes a residual block at most, 1 where they are added point by
 // point.
@@ -265,8 +265,8 @@ struct Inner {
   double A[widest * (widest + 1) / 2];  ///< packed lower triangle
 };
 
-/// The first damping, relative to the diagonal of A, and its changes: small enough for fast convergence, large
-/// enough for points whose depth is barely determined.
+/// The first damping, relative to the diagonal of A, and its changes: small enough for fast convergence,
+/// large enough for points whose depth is barely determined.
 constexpr double first_damping = 1e-4;
 constexpr double least_damping = 1e-12;
 constexpr double fall = 0.1;
@@ -386,9 +386,8 @@ class RefinedChunk {
         std::fill(inner.g, inner.g + widest, 0.0);
         std::fill(inner.A, inner.A + widest * (widest + 1) / 2, 0.0);
         if (items_[i].manifold != nullptr) {
-          items_[i].manifold->plus_jacobian(
-              point(items_[i]),
-              {tangents_[at(i)].data(), items_[i].size, items_[i].tangent, RefinementPlan::widest});
+          items_[i].manifold->plus_jacobian(point(items_[i]), {tangents_[at(i)].data(), items_[i].size,
+                                                               items_[i].tangent, RefinementPlan::widest});
         }
       }
     }
@@ -453,8 +452,7 @@ class RefinedChunk {
     }
     void take(const RefinementPlan::Run&, const Family& family, Index local, Index block, Index,
               const double* numbers, Index owner) const {
-      of.inner_[at(owner)].trial +=
-          0.5 * of.loss(family, local, numbers + block * family.residuals).rho;
+      of.inner_[at(owner)].trial += 0.5 * of.loss(family, local, numbers + block * family.residuals).rho;
     }
     void refuse(Index owner) const { of.inner_[at(owner)].trial = infinity; }
   };

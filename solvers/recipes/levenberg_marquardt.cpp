@@ -37,10 +37,11 @@ constexpr Field<LevenbergMarquardtOptions> fields[] = {
 InnerIterations inner_of(const LevenbergMarquardtOptions& o) {
   detail::require_option(o.inner_iterations >= 0, part_name, "inner_iterations",
                          static_cast<std::int64_t>(o.inner_iterations), "it must not be negative");
-  constexpr InnerIterations::When choices[] = {InnerIterations::When::always, InnerIterations::When::rejected};
-  return {.steps = o.inner_iterations,
-          .when = choices[detail::choose_option(part_name, "inner_when", o.inner_when,
-                                                {"always", "rejected"})]};
+  constexpr InnerIterations::When choices[] = {InnerIterations::When::always,
+                                               InnerIterations::When::rejected};
+  return {
+      .steps = o.inner_iterations,
+      .when = choices[detail::choose_option(part_name, "inner_when", o.inner_when, {"always", "rejected"})]};
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
+#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 
 #include "kappa/kappa.h"
@@ -18,8 +18,7 @@ namespace {
 using namespace kappa;
 
 BalProblem street(Index cameras, Index points) {
-  return generate_bal(
-      {.kind = GeneratedBal::Kind::street, .cameras = cameras, .points = points, .seed = 3});
+  return generate_bal({.kind = GeneratedBal::Kind::street, .cameras = cameras, .points = points, .seed = 3});
 }
 
 double value_at(const Problem& problem, const std::vector<double>& x) {
@@ -45,7 +44,8 @@ ResidualProblem point_alone(const BalProblem& data, Index point, const Loss& los
   return out;
 }
 
-void check_against_each_point_alone(const Loss& loss) {
+/// `tolerance`, relative: under a loss steps converge linearly and are ended by their small gain.
+void check_against_each_point_alone(const Loss& loss, double tolerance) {
   const BalProblem data = street(4, 150);
   const ResidualProblem problem = make_bundle(data, loss);
   const std::vector<double> start = problem.initial();
@@ -60,19 +60,19 @@ void check_against_each_point_alone(const Loss& loss) {
     const ResidualProblem alone = point_alone(data, p, loss);
     brute += minimize(alone, alone.initial(), levenberg_marquardt()).value;
   }
-  CHECK(value_at(problem, x) == Approx(brute).epsilon(1e-4));
+  CHECK(value_at(problem, x) == Approx(brute).epsilon(tolerance));
 
   // Where all points are optimal, none moves far.
   std::vector<double> again = x;
-  CHECK(*problem.refine(again, 50, nullptr) <= 1e-4 * brute);
+  CHECK(*problem.refine(again, 50, nullptr) <= tolerance * brute);
 }
 
 TEST_CASE("every point ends where it ends when it is solved for alone") {
-  check_against_each_point_alone({});
+  check_against_each_point_alone({}, 1e-4);
 }
 
 TEST_CASE("points are re-solved under a robust loss") {
-  check_against_each_point_alone(huber(0.5));
+  check_against_each_point_alone(huber(0.5), 2e-3);
 }
 
 TEST_CASE("a few inner steps never raise the value, and more of them lower it further") {
@@ -139,9 +139,10 @@ TEST_CASE("of blocks in a chain the named group is re-solved, and neither consta
       CHECK((x[static_cast<std::size_t>(entry)] != start[static_cast<std::size_t>(entry)]) == moves);
     }
   }
-  // d/dx of ((x - y)^2 + (x^2 - 2)^2 + (w - x)^2) / 2 with w = 1, y = 1.2.
+  // Steps end where they would gain 1e-6 of the cost, here a slope of 3e-3. d/dx of ((x - y)^2 + (x^2 - 2)^2
+  // + (w - x)^2) / 2 with w = 1, y = 1.2.
   const double x1 = x[1];
-  CHECK(2 * x1 - 2.2 + 2 * x1 * (x1 * x1 - 2) == Approx(0).margin(2e-3));
+  CHECK(2 * x1 - 2.2 + 2 * x1 * (x1 * x1 - 2) == Approx(0).margin(5e-3));
 }
 
 TEST_CASE("a step that a functor refuses is shortened, and a block without values stays") {
@@ -161,18 +162,20 @@ TEST_CASE("a step that a functor refuses is shortened, and a block without value
   CHECK(x[1] == 3.0);
 }
 
+/// r = d - (3, 4, 12)
+struct Aim {
+  template <class T>
+  bool operator()(const T* d, T* r) const {
+    r[0] = d[0] - 3.0;
+    r[1] = d[1] - 4.0;
+    r[2] = d[2] - 12.0;
+    return true;
+  }
+};
+
 TEST_CASE("blocks on a manifold are re-solved along it") {
   ResidualProblem problem;
   const auto direction = problem.add_parameters({0.6, 0.8, 0.0}, manifolds::sphere(3));
-  struct Aim {
-    template <class T>
-    bool operator()(const T* d, T* r) const {
-      r[0] = d[0] - 3.0;
-      r[1] = d[1] - 4.0;
-      r[2] = d[2] - 12.0;
-      return true;
-    }
-  };
   problem.add(autodiff<3, 3>(Aim{}), {direction});
   std::vector<double> x = problem.initial();
   REQUIRE(problem.refine(x, 50, nullptr).has_value());
@@ -185,8 +188,8 @@ TEST_CASE("with inner iterations the loop ends at the same minimum") {
   const ResidualProblem problem = make_bundle(street(6, 300), huber(1.0));
   const Result plain = minimize(problem, problem.initial(), levenberg_marquardt());
   for (const auto when : {InnerIterations::When::always, InnerIterations::When::rejected}) {
-    const Result inner = minimize(problem, problem.initial(),
-                                  levenberg_marquardt({.inner = {.steps = 3, .when = when}}));
+    const Result inner =
+        minimize(problem, problem.initial(), levenberg_marquardt({.inner = {.steps = 3, .when = when}}));
     CHECK(inner.outcome == Outcome::converged);
     CHECK(inner.value == Approx(plain.value).epsilon(1e-6));
   }
@@ -199,10 +202,11 @@ TEST_CASE("a problem with nothing to re-solve says so once and is solved as ever
   problem.set_bounds(x, {0.0}, {10.0});
   problem.set_bounds(y, {0.0}, {10.0});
   problem.add(autodiff<2, 1, 1>(Tied{2.0}), {x, y});
-  const Result result =
-      minimize(problem, problem.initial(), levenberg_marquardt({.inner = {.steps = 3}}));
+  const Result result = minimize(problem, problem.initial(), levenberg_marquardt({.inner = {.steps = 3}}));
   CHECK(result.outcome == Outcome::converged);
-  const auto says = [](const std::string& note) { return note.find("inner iterations") != std::string::npos; };
+  const auto says = [](const std::string& note) {
+    return note.find("inner iterations") != std::string::npos;
+  };
   CHECK(std::count_if(result.notes.begin(), result.notes.end(), says) == 1);
 }
 
