@@ -198,7 +198,7 @@ struct ResidualProblem::Impl {
   std::int32_t recent_family = -1;
   std::vector<detail::Address> blocks;  ///< by residual block
   ResidualProblem::FindSymmetries find_symmetries;
-  std::vector<Loss> losses{Loss()};     ///< distinct ones; the trivial loss comes first
+  std::vector<Loss> losses{Loss()};  ///< distinct ones; the trivial loss comes first
   std::uint32_t recent_loss = 0;
 
   Index parameter_blocks() const { return static_cast<Index>(start.size()) - 1; }
