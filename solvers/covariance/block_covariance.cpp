@@ -88,6 +88,17 @@ double tolerance_of(const CovarianceOptions& options) {
   return options.model == Model::exact ? 1e-9 : 64 * epsilon;
 }
 
+detail::ReducedInverse::Kind kind_of(CovarianceOptions::Factor factor) {
+  switch (factor) {
+    case CovarianceOptions::Factor::dense:
+      return detail::ReducedInverse::Kind::dense;
+    case CovarianceOptions::Factor::sparse:
+      return detail::ReducedInverse::Kind::sparse;
+    default:
+      return detail::ReducedInverse::Kind::automatic;
+  }
+}
+
 [[noreturn]] void refuse(const CovarianceOptions& options, const std::string& block) {
   throw Error("covariance: the matrix of the model " + std::string(name(options.model)) +
               " is not positive semidefinite, or not finite, at block '" + block +
@@ -124,7 +135,10 @@ struct BlockCovariance::Impl {
 
 void BlockCovariance::Impl::compute(const Task& task) {
   const double tolerance = tolerance_of(options);
-  inverse.analyze(task.H.structure, {.null_tolerance = tolerance, .memory_bytes = options.memory_bytes});
+  inverse.analyze(task.H.structure, {.kind = kind_of(options.factor),
+                                     .null_tolerance = tolerance,
+                                     .memory_bytes = options.memory_bytes,
+                                     .largest_decomposition = options.eigen_limit});
   Index wrong = information.make(task.H, held, tolerance);
   if (wrong < 0) {
     wrong = inverse.compute(information, [&](const Dense& Y, Dense& out) {
