@@ -52,6 +52,16 @@ Json row_json(const Measurement& m, int threads) {
       to[power_text(m.targets[t])] = number(m.seconds_to[t]);
     }
     row["seconds_to"] = std::move(to);
+    if (!m.seconds_to_alone.empty()) {
+      Json alone = Json::object();
+      Json speed_up = Json::object();
+      for (std::size_t t = 0; t < m.targets.size(); ++t) {
+        alone[power_text(m.targets[t])] = number(m.seconds_to_alone[t]);
+        speed_up[power_text(m.targets[t])] = number(speed_up_to(m, t));
+      }
+      row["seconds_to_one_thread"] = std::move(alone);
+      row["speed_up"] = std::move(speed_up);
+    }
     Json trace = Json::array();
     for (const TracePoint& point : m.trace) {
       trace.push_back({number(point.seconds), point.iteration, number(point.value)});
@@ -63,6 +73,9 @@ Json row_json(const Measurement& m, int threads) {
   }
   if (m.same_bits) {
     row["same_bits"] = *m.same_bits;
+  }
+  if (m.peak_bytes) {
+    row["peak_memory_bytes"] = number(*m.peak_bytes);
   }
   return row;
 }
@@ -127,6 +140,24 @@ Json pairs_json(const PairsResult& pairs, const Provenance& provenance) {
   return out;
 }
 
+Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& provenance) {
+  Json out = head("jacobian", provenance);
+  out["threads"] = 1;
+  out["repeat"] = measured.front().nanoseconds.size();
+  Json rows = Json::array();
+  for (const JacobianRow& row : measured) {
+    rows.push_back({{"problem", row.problem},
+                    {"observations", row.observations},
+                    {"work", row.work},
+                    {"nanoseconds", number(row.median)},
+                    {"nanoseconds_all", numbers(row.nanoseconds)},
+                    {"ratio_to_first", number(row.ratio)},
+                    {"block_difference", number(row.difference)}});
+  }
+  out["rows"] = std::move(rows);
+  return out;
+}
+
 std::string temporary_beside(const std::string& path) {
   return path + ".partial-" + std::to_string(getpid());
 }
@@ -138,14 +169,16 @@ std::string temporary_beside(const std::string& path) {
 
 }  // namespace
 
-std::string json_text(const Provenance& provenance, const std::vector<SuiteResult>& suites,
-                      const PairsResult* pairs) {
+std::string json_text(const Provenance& provenance, const Results& results) {
   Json all = Json::array();
-  for (const SuiteResult& result : suites) {
+  for (const SuiteResult& result : results.suites) {
     all.push_back(suite_json(result, provenance));
   }
-  if (pairs != nullptr) {
-    all.push_back(pairs_json(*pairs, provenance));
+  if (results.pairs) {
+    all.push_back(pairs_json(*results.pairs, provenance));
+  }
+  if (!results.jacobian.empty()) {
+    all.push_back(jacobian_json(results.jacobian, provenance));
   }
   const Json& out = all.size() == 1 ? all.front() : all;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -2,18 +2,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "bench/machine.h"
-#include "bench/measure.h"
-#include "bench/pairs.h"
+#include "bench/results.h"
 
 namespace kappa::bench {
 
 /// One object for each suite: the object itself where there is one, an array where there are several. Numbers
 /// that are not finite are null.
-std::string json_text(const Provenance& provenance, const std::vector<SuiteResult>& suites,
-                      const PairsResult* pairs);
+std::string json_text(const Provenance& provenance, const Results& results);
 
 /// Writes to a file beside `path` and renames it. Throws Error, naming the path, where that is impossible.
 void write_whole(const std::string& path, const std::string& text);

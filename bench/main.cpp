@@ -11,6 +11,7 @@
 
 #include "bench/json.h"
 #include "bench/measure.h"
+#include "bench/memory.h"
 #include "bench/pairs.h"
 #include "bench/report.h"
 #include "bench/table.h"
@@ -35,7 +36,11 @@ struct Arguments {
   int threads = 0;
   int repeat = 5;
   bool check_bits = false;
+  bool no_memory = false;
+  bool speed_up = false;
+  std::string peak_memory_of;
   bool pairs = false;
+  bool jacobian = false;
 };
 
 /// A line of words about the work, on a terminal only.
@@ -70,7 +75,7 @@ std::string suite_names() {
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, all";
+  return out + "pairs, jacobian, all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -87,6 +92,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       add(*found);
     } else if (name == "pairs") {
       a.pairs = true;
+    } else if (name == "jacobian") {
+      a.jacobian = true;
     } else if (name == "all") {
       for (const Suite& suite : suites()) {
         add(suite);
@@ -95,7 +102,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs) {
+  if (out.empty() && !a.pairs && !a.jacobian) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -170,6 +177,7 @@ struct Plan {
     std::vector<Case> cases;
   };
   std::vector<Part> parts;
+  std::vector<JacobianCase> jacobian;
   Family kappa;
   std::vector<Family> others;
   std::string report_file;
@@ -183,10 +191,13 @@ Plan make_plan(Arguments& a) {
   if (a.threads < 0 || a.repeat < 1) {
     throw Error(a.threads < 0 ? "--threads takes 1 or more" : "--repeat takes 1 or more");
   }
-  if (!a.data.empty() && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
+  if (a.speed_up && (a.threads == 1 || (a.threads == 0 && this_machine().cores == 1))) {
+    throw Error("--speed-up compares with one thread; it takes 2 or more --threads");
+  }
+  if (!a.data.empty() && !a.jacobian && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
         return s->name == std::string("bal") || s->name == std::string("posegraph");
       })) {
-    throw Error("--data is for the suites bal and posegraph, of which none is named");
+    throw Error("--data is for the suites bal, posegraph and jacobian, of which none is named");
   }
   if (!a.json.empty()) {
     require_writable(a.json);
@@ -214,7 +225,48 @@ Plan make_plan(Arguments& a) {
     }
     out.parts.push_back({suite, std::move(cases)});
   }
+  if (a.jacobian) {
+    out.jacobian = jacobian_cases(a.data);
+  }
   return out;
+}
+
+/// What asks for peak memory: this program, started anew for one case and one solver.
+PeakMemory peak_memory(const Arguments& a, int threads) {
+  if (a.no_memory) {
+    return nullptr;
+  }
+  return [&a, threads](const Case& c, const Peer& peer) {
+    std::vector<std::string> words = {c.suite,   "--data", c.target,    "--peak-memory-of",     peer.name(),
+                                      "--peers", a.peers,  "--threads", std::to_string(threads)};
+    if (!a.methods.empty()) {
+      words.emplace_back("--methods");
+      words.insert(words.end(), a.methods.begin(), a.methods.end());
+    }
+    return number_from_own_program(words);
+  };
+}
+
+/// The child of peak_memory: one number on the standard output.
+int print_peak_memory(const Plan& plan, const Arguments& a) {
+  std::vector<const Family*> families = {&plan.kappa};
+  for (const Family& family : plan.others) {
+    families.push_back(&family);
+  }
+  for (const Family* family : families) {
+    for (const auto& peer : family->peers) {
+      if (peer->name() == a.peak_memory_of) {
+        const std::optional<double> bytes =
+            peak_bytes_here(*peer, plan.parts.front().cases.front(), std::max(a.threads, 1));
+        if (bytes) {
+          std::printf("%.17g\n", *bytes);
+        }
+        return bytes ? everything_ran : something_broke;
+      }
+    }
+  }
+  std::fprintf(stderr, "kappa-bench: no solver is called '%s'\n", a.peak_memory_of.c_str());
+  return bad_usage;
 }
 
 int run(Arguments& a, int argc, const char* const* argv) {
@@ -224,6 +276,9 @@ int run(Arguments& a, int argc, const char* const* argv) {
   } catch (const Error& e) {
     std::fprintf(stderr, "kappa-bench: %s\n", e.what());
     return bad_usage;
+  }
+  if (!a.peak_memory_of.empty()) {
+    return print_peak_memory(plan, a);
   }
   std::vector<const Peer*> peers;
   for (const auto& peer : plan.kappa.peers) {
@@ -239,7 +294,7 @@ int run(Arguments& a, int argc, const char* const* argv) {
     }
   }
   ProgressLine line;
-  std::vector<SuiteResult> results;
+  Results results;
   for (const Plan::Part& part : plan.parts) {
     MeasureOptions options;
     options.threads = a.threads > 0                                        ? a.threads
@@ -247,28 +302,35 @@ int run(Arguments& a, int argc, const char* const* argv) {
                                                                            : 1;
     options.repeat = a.repeat;
     options.bits = a.check_bits ? MeasureOptions::Bits::checked : MeasureOptions::Bits::unchecked;
-    results.push_back(measure(*part.suite, part.cases, peers, options,
-                              [&](std::size_t done, std::size_t of, const std::string& what) {
-                                line.show(done, of, std::string(part.suite->name) + "  " + what);
-                              }));
+    options.speed_up = a.speed_up ? MeasureOptions::SpeedUp::measured : MeasureOptions::SpeedUp::unmeasured;
+    options.peak_memory = peak_memory(a, options.threads);
+    results.suites.push_back(measure(*part.suite, part.cases, peers, options,
+                                     [&](std::size_t done, std::size_t of, const std::string& what) {
+                                       line.show(done, of, std::string(part.suite->name) + "  " + what);
+                                     }));
     line.clear();
-    std::cout << (results.size() > 1 ? "\n" : "") << table(results.back()) << std::flush;
+    std::cout << (results.suites.size() > 1 ? "\n" : "") << table(results.suites.back()) << std::flush;
   }
-  PairsResult pairs;
+  const ProgressFunction show = [&](std::size_t done, std::size_t of, const std::string& what) {
+    line.show(done, of, what);
+  };
   if (a.pairs) {
-    pairs = run_pairs(
-        plan.parts.empty() ? a.only : "", std::max(a.threads, 1),
-        [&](std::size_t done, std::size_t of, const std::string& what) { line.show(done, of, what); });
+    results.pairs = run_pairs(plan.parts.empty() ? a.only : "", std::max(a.threads, 1), show);
     line.clear();
-    std::cout << (results.empty() ? "" : "\n") << markdown(pairs) << std::flush;
+    std::cout << (results.suites.empty() ? "" : "\n") << markdown(*results.pairs) << std::flush;
+  }
+  if (a.jacobian) {
+    results.jacobian = run_jacobian(plan.jacobian, a.repeat, show);
+    line.clear();
+    std::cout << (results.suites.empty() && !a.pairs ? "" : "\n") << jacobian_table(results.jacobian)
+              << std::flush;
   }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
-  const PairsResult* with_pairs = a.pairs ? &pairs : nullptr;
   if (!a.json.empty()) {
-    write_whole(a.json, json_text(provenance, results, with_pairs));
+    write_whole(a.json, json_text(provenance, results));
   }
   if (!a.report.empty()) {
-    write_whole(plan.report_file, report_html(provenance, results, with_pairs));
+    write_whole(plan.report_file, report_html(provenance, results));
   }
   return everything_ran;
 }
@@ -283,7 +345,8 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
-  app.add_option("suites", a.suites, "nist, mgh, mgh-bounded, bal, posegraph, pairs, or all (the first five)")
+  app.add_option("suites", a.suites,
+                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, or all (the first five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
@@ -292,7 +355,7 @@ int main(int argc, char** argv) {
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal, posegraph: files, or generated/KIND?key=value&...")
+  app.add_option("--data", a.data, "bal, posegraph, jacobian: files, or generated/KIND?key=value&...")
       ->type_name("PATH...");
   app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
       ->type_name("FILE");
@@ -304,6 +367,11 @@ int main(int argc, char** argv) {
   app.add_option("--report", a.report, "write an HTML page, index.html, into this folder")->type_name("DIR");
   app.add_flag("--check-bits", a.check_bits,
                "also solve with 1, 2, 4 and 8 threads: is the final x the same bit by bit?");
+  app.add_flag("--speed-up", a.speed_up,
+               "bal, posegraph: also with one thread, interleaved, and the ratios of the times");
+  app.add_flag("--no-memory", a.no_memory, "bal, posegraph: do not measure each solver's peak memory");
+  app.add_option("--peak-memory-of", a.peak_memory_of, "print the bytes one solver takes for one case")
+      ->group("");  // how the program asks itself, not for the help
   app.add_flag("--pairs", a.pairs, "every curvature with every optimizer on the MGH set");
   app.set_version_flag("--version", "kappa-bench " KAPPA_VERSION);
   try {

@@ -1,9 +1,7 @@
 #include "bench/measure.h"
 
 #include <tbb/blocked_range.h>
-#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +10,7 @@
 #include <cstring>
 
 #include "bench/statistics.h"
+#include "bench/thread_limit.h"
 
 namespace kappa::bench {
 
@@ -25,23 +24,6 @@ constexpr int bit_check_threads[] = {1, 2, 4, 8};
 double seconds_since(Clock::time_point started) {
   return std::chrono::duration<double>(Clock::now() - started).count();
 }
-
-/// At most (and, where the machine has them, exactly) this many threads work for what runs inside. An arena
-/// alone may be given fewer than it asks for, hence the global limit as well.
-class ThreadLimit {
- public:
-  explicit ThreadLimit(int threads)
-      : control_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
-        arena_(threads) {}
-  template <class F>
-  auto run(F&& f) {
-    return arena_.execute(std::forward<F>(f));
-  }
-
- private:
-  tbb::global_control control_;
-  tbb::task_arena arena_;
-};
 
 /// How many threads take part at once when `threads` are allowed; each waits a while for the others to come.
 int threads_taking_part(int threads) {
@@ -87,6 +69,13 @@ Sample take_sample(const Peer& peer, const Case& c, const Settings& settings) {
   return out;
 }
 
+/// The trace of a run with one thread.
+std::vector<TracePoint> traced_alone(const Peer& peer, const Case& c) {
+  ThreadLimit limit(1);
+  return limit.run(
+      [&] { return take_sample(peer, c, {.threads = 1, .trace = Settings::Trace::on}).run.trace; });
+}
+
 /// First time at which the trace is within `excess` of the best value; infinite where it never is.
 double first_time_within(const std::vector<TracePoint>& trace, double best, double excess) {
   for (const TracePoint& point : trace) {
@@ -97,10 +86,25 @@ double first_time_within(const std::vector<TracePoint>& trace, double best, doub
   return infinity;
 }
 
+/// The median time to each target; none where there are no traces.
+std::vector<double> median_times(const std::vector<std::vector<TracePoint>>& traces,
+                                 const std::vector<double>& targets, double best) {
+  std::vector<double> out;
+  for (std::size_t t = 0; t < targets.size() && !traces.empty(); ++t) {
+    std::vector<double> times;
+    for (const std::vector<TracePoint>& trace : traces) {
+      times.push_back(first_time_within(trace, best, targets[t]));
+    }
+    out.push_back(median(std::move(times)));
+  }
+  return out;
+}
+
 /// All samples of one solver on one case.
 struct Samples {
   std::vector<double> seconds;
   std::vector<std::vector<TracePoint>> traces;
+  std::vector<std::vector<TracePoint>> traces_alone;  ///< with one thread
   Run run;
 };
 
@@ -135,13 +139,8 @@ void judge(const Case& c, double best, const Samples& samples, Measurement& m) {
   m.best = best;
   m.score = c.score(samples.run, m.value, best);
   m.median_seconds = m.score.solved ? median(m.seconds) : infinity;
-  for (const double target : c.targets) {
-    std::vector<double> times;
-    for (const std::vector<TracePoint>& trace : samples.traces) {
-      times.push_back(first_time_within(trace, best, target));
-    }
-    m.seconds_to.push_back(median(std::move(times)));
-  }
+  m.seconds_to = median_times(samples.traces, c.targets, best);
+  m.seconds_to_alone = median_times(samples.traces_alone, c.targets, best);
   if (c.extras && m.solver.starts_with("kappa")) {
     m.extras = c.extras(samples.run);
   }
@@ -169,7 +168,9 @@ SuiteResult measure(const Suite& suite, const std::vector<Case>& cases, const st
   std::vector<std::vector<Samples>> samples(cases.size(), std::vector<Samples>(peers.size()));
   const std::size_t rounds = static_cast<std::size_t>(options.repeat);
   const bool check = options.bits == MeasureOptions::Bits::checked;
-  const std::size_t all = cases.size() * (rounds + (check ? 1 : 0));
+  const auto needs_peak = [&](const Case& c) { return options.peak_memory && !c.targets.empty(); };
+  const bool peaks = std::any_of(cases.begin(), cases.end(), needs_peak);
+  const std::size_t all = cases.size() * (rounds + (check ? 1 : 0) + (peaks ? 1 : 0));
   {
     ThreadLimit limit(options.threads);
     limit.run([&] {
@@ -195,6 +196,9 @@ SuiteResult measure(const Suite& suite, const std::vector<Case>& cases, const st
               if (round == 0) {
                 own.run = std::move(sample.run);
               }
+              if (options.speed_up == MeasureOptions::SpeedUp::measured) {
+                own.traces_alone.push_back(traced_alone(*peers[s], c));
+              }
             }
           }
         }
@@ -219,6 +223,10 @@ SuiteResult measure(const Suite& suite, const std::vector<Case>& cases, const st
       if (check) {
         progress(cases.size() * rounds + i, all, cases[i].problem + " " + cases[i].start + ", same bits?");
         check_bits(cases[i], *peers[who[k]], m);
+      }
+      if (needs_peak(cases[i])) {
+        progress(all - cases.size() + i, all, cases[i].problem + ", memory of " + m.solver);
+        m.peak_bytes = options.peak_memory(cases[i], *peers[who[k]]);
       }
     }
   }

@@ -16,10 +16,16 @@
 
 namespace kappa::bench {
 
+/// The peak memory of a solver on a case in bytes; empty where it cannot be told.
+using PeakMemory = std::function<std::optional<double>(const Case&, const Peer&)>;
+
 struct MeasureOptions {
   int threads = 1;
   int repeat = 5;
   enum class Bits { unchecked, checked } bits = Bits::unchecked;
+  /// Cases with targets also with one thread, interleaved.
+  enum class SpeedUp { unmeasured, measured } speed_up = SpeedUp::unmeasured;
+  PeakMemory peak_memory = nullptr;  ///< asked once for each solver of cases with targets; may be empty
 };
 
 /// One solver on one case.
@@ -39,8 +45,10 @@ struct Measurement {
   std::vector<TracePoint>
       trace;                    ///< of the run with the median time, or of an extra run where runs are short
   std::vector<double> targets;  ///< the case's
-  std::vector<double> seconds_to;  ///< median time to each target; infinite where it was not reached
-  std::optional<bool> same_bits;   ///< final x with 1, 2, 4 and 8 threads
+  std::vector<double> seconds_to;        ///< median time to each target; infinite where it was not reached
+  std::vector<double> seconds_to_alone;  ///< the same with one thread; empty unless it was asked for
+  std::optional<bool> same_bits;         ///< final x with 1, 2, 4 and 8 threads
+  std::optional<double> peak_bytes;      ///< of a run in a process of its own, without the parsed data
   std::vector<Extra> extras;
 };
 

@@ -341,6 +341,11 @@ bool any_bits(const SuiteResult& result) {
   return !result.threads_seen.empty();
 }
 
+bool any_peaks(const SuiteResult& result) {
+  return std::any_of(result.measurements.begin(), result.measurements.end(),
+                     [](const Measurement& m) { return m.peak_bytes.has_value(); });
+}
+
 std::string digits_cell(const Measurement& m) {
   return cell(dash(fixed_text(m.score.digits, 1)), m.score.digits, m.score.solved ? "first" : "first bad");
 }
@@ -430,6 +435,10 @@ std::string long_table(const SuiteResult& result) {
   heads.add("to its end", "first");
   heads.add("steps");
   heads.add("evaluations");
+  const bool peaks = any_peaks(result);
+  if (peaks) {
+    heads.add("peak memory");
+  }
   if (any_bits(result)) {
     heads.add("bits");
   }
@@ -445,6 +454,9 @@ std::string long_table(const SuiteResult& result) {
     out += cell(pretty_duration(end), end, "first") +
            cell(std::to_string(m.iterations), static_cast<double>(m.iterations)) +
            cell(std::to_string(m.evaluations), static_cast<double>(m.evaluations));
+    if (peaks) {
+      out += cell(m.peak_bytes ? memory_text(*m.peak_bytes) : "–", m.peak_bytes.value_or(std::nan("")));
+    }
     if (any_bits(result)) {
       out += bits_cell(m);
     }
@@ -455,6 +467,36 @@ std::string long_table(const SuiteResult& result) {
          "the best one "
          "known. Digits in red: the last target was not reached. A click on a column's name sorts by "
          "it.</p>\n";
+}
+
+std::string speed_up_table(const SuiteResult& result) {
+  if (!any_speed_ups(result)) {
+    return "";
+  }
+  Heads heads;
+  heads.add("problem", "t");
+  heads.add("solver", "t");
+  const std::vector<double>& targets = result.measurements.front().targets;
+  const std::vector<std::size_t> shown = speed_up_targets(targets);
+  for (const std::size_t t : shown) {
+    heads.add("to " + power_text(targets[t]) + ", 1 thread", "first");
+    heads.add(counted(static_cast<std::size_t>(result.threads), "thread"));
+    heads.add("speed-up");
+  }
+  std::string out =
+      "<h3>Speed-up by threads</h3>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" +
+      heads.html() + "</tr></thead>\n<tbody>\n";
+  for (const Measurement& m : result.measurements) {
+    out += "<tr>" + text_cell(m.problem) + text_cell(m.solver);
+    for (const std::size_t t : shown) {
+      const double ratio = speed_up_to(m, t);
+      out += cell(pretty_duration(m.seconds_to_alone[t]), m.seconds_to_alone[t], "first") +
+             cell(pretty_duration(m.seconds_to[t]), m.seconds_to[t]) +
+             cell(dash(fixed_text(ratio, 2)), ratio);
+    }
+    out += "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n<p class=\"note\">Both in the same run, interleaved.</p>\n";
 }
 
 std::string reasons_table(const SuiteResult& result) {
@@ -485,7 +527,7 @@ std::string suite_section(const SuiteResult& result) {
   out += convergence_figures(result);
   out += "<h3>Case by case</h3>\n";
   out += result.measurements.front().targets.empty() ? wide_table(result) : long_table(result);
-  return out + reasons_table(result) + "</section>\n";
+  return out + speed_up_table(result) + reasons_table(result) + "</section>\n";
 }
 
 std::string pairs_section(const PairsResult& pairs) {
@@ -525,6 +567,29 @@ std::string pairs_section(const PairsResult& pairs) {
   return out + "</section>\n";
 }
 
+std::string jacobian_section(const std::vector<JacobianRow>& rows) {
+  Heads heads;
+  heads.add("problem", "t");
+  heads.add("one evaluation", "t");
+  heads.add("observations");
+  heads.add("ns an observation", "first");
+  heads.add("over the first");
+  std::string out =
+      "<section>\n<h2>Jacobians of the reprojection residuals</h2>\n<p class=\"soft\">One thread, medians "
+      "of " +
+      std::to_string(rows.front().nanoseconds.size()) +
+      ", interleaved. Jacobian blocks and AutoDiffCostFunction do the same; the other two sum or store as "
+      "well.</p>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" +
+      heads.html() + "</tr></thead>\n<tbody>\n";
+  for (const JacobianRow& row : rows) {
+    out += "<tr>" + text_cell(row.problem) + text_cell(row.work) +
+           cell(std::to_string(row.observations), static_cast<double>(row.observations)) +
+           cell(fixed_text(row.median, 1), row.median, "first") +
+           cell(fixed_text(row.ratio, 2) + "×", row.ratio) + "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n</section>\n";
+}
+
 std::string header(const Provenance& p) {
   std::string out = "<header>\n<h1>kappa-bench</h1>\n";
   std::string names;
@@ -552,18 +617,20 @@ std::string header(const Provenance& p) {
 
 }  // namespace
 
-std::string report_html(const Provenance& provenance, const std::vector<SuiteResult>& suites,
-                        const PairsResult* pairs) {
+std::string report_html(const Provenance& provenance, const Results& results) {
   std::string out =
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<title>kappa-bench</title>\n<style>" +
       std::string(report_style) + "</style>\n</head>\n<body>\n" + header(provenance) + "<main>\n";
-  for (const SuiteResult& result : suites) {
+  for (const SuiteResult& result : results.suites) {
     out += suite_section(result);
   }
-  if (pairs != nullptr) {
-    out += pairs_section(*pairs);
+  if (results.pairs) {
+    out += pairs_section(*results.pairs);
+  }
+  if (!results.jacobian.empty()) {
+    out += jacobian_section(results.jacobian);
   }
   out +=
       "</main>\n<footer>Every solver gets the same residual functors, starts and threads. Building the "

@@ -2,15 +2,12 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "bench/machine.h"
-#include "bench/measure.h"
-#include "bench/pairs.h"
+#include "bench/results.h"
 
 namespace kappa::bench {
 
-std::string report_html(const Provenance& provenance, const std::vector<SuiteResult>& suites,
-                        const PairsResult* pairs);
+std::string report_html(const Provenance& provenance, const Results& results);
 
 }  // namespace kappa::bench

@@ -37,6 +37,7 @@ struct Case {
   std::string suite;
   std::string problem;
   std::string start;
+  std::string target;  ///< what --data named; empty where the suite has no data
   Source source;
   StopRule stop;
   /// The least value of 1/2 |r|^2 known; infinite where none is.

@@ -22,6 +22,27 @@ double counted_seconds(const Measurement& m) {
   return m.targets.empty() ? m.median_seconds : m.seconds_to.back();
 }
 
+double speed_up_to(const Measurement& m, std::size_t t) {
+  return std::isfinite(m.seconds_to_alone[t]) && std::isfinite(m.seconds_to[t])
+             ? m.seconds_to_alone[t] / m.seconds_to[t]
+             : std::nan("");
+}
+
+bool any_speed_ups(const SuiteResult& result) {
+  return std::any_of(result.measurements.begin(), result.measurements.end(),
+                     [](const Measurement& m) { return !m.seconds_to_alone.empty(); });
+}
+
+std::vector<std::size_t> speed_up_targets(const std::vector<double>& targets) {
+  std::vector<std::size_t> out;
+  for (std::size_t t = 0; t < targets.size(); ++t) {
+    if (targets[t] == 1e-3 || t + 1 == targets.size()) {
+      out.push_back(t);
+    }
+  }
+  return out;
+}
+
 SuiteSummary summarize(const SuiteResult& result) {
   SuiteSummary out;
   const std::size_t n = result.solvers.size();
@@ -109,6 +130,13 @@ std::string duration_text(double seconds) {
   }
   const char* unit = seconds < 0.9995e-3 ? "us" : seconds < 0.9995 ? "ms" : "s";
   const double scaled = seconds < 0.9995e-3 ? seconds * 1e6 : seconds < 0.9995 ? seconds * 1e3 : seconds;
+  const int decimals = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
+  return fixed_text(scaled, decimals) + " " + unit;
+}
+
+std::string memory_text(double bytes) {
+  const char* unit = bytes < 0.9995e9 ? "MB" : "GB";
+  const double scaled = bytes < 0.9995e9 ? 1e-6 * bytes : 1e-9 * bytes;
   const int decimals = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
   return fixed_text(scaled, decimals) + " " + unit;
 }

@@ -32,6 +32,13 @@ double counted_seconds(const Measurement& m);
 
 SuiteSummary summarize(const SuiteResult& result);
 
+/// Time to target t with one thread over that with all of them; NaN where either did not get there.
+double speed_up_to(const Measurement& m, std::size_t t);
+/// Whether speed-ups were measured.
+bool any_speed_ups(const SuiteResult& result);
+/// Which targets' speed-ups the tables show: 1e-3 and the last.
+std::vector<std::size_t> speed_up_targets(const std::vector<double>& targets);
+
 /// The measurements of one case each, in order; entry s is solver s of the suite, or null where it was not
 /// run.
 struct CaseRow {
@@ -47,6 +54,8 @@ std::vector<std::vector<double>> profile_times(const SuiteResult& result);
 
 /// "12.3 us", "1.23 ms", "-" where not finite; three significant digits.
 std::string duration_text(double seconds);
+/// "12.3 MB" (10^6 bytes), "1.23 GB"; three significant digits.
+std::string memory_text(double bytes);
 /// As many digits after the point; "-" where not finite.
 std::string fixed_text(double value, int decimals);
 /// "1 case", "2 cases"

@@ -3,43 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/grid.h"
 #include "bench/summary.h"
 
 namespace kappa::bench {
 
 namespace {
-
-/// Columns as wide as their widest cell; the first `left` columns are flush left, numbers flush right.
-class Grid {
- public:
-  explicit Grid(std::size_t left) : left_(left) {}
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-
-  std::string text() const {
-    std::vector<std::size_t> width;
-    for (const auto& row : rows_) {
-      width.resize(std::max(width.size(), row.size()), 0);
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        width[i] = std::max(width[i], row[i].size());
-      }
-    }
-    std::string out;
-    for (const auto& row : rows_) {
-      std::string line;
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        const std::string room(width[i] - row[i].size(), ' ');
-        line += (i > 0 ? "  " : "") + (i < left_ ? row[i] + room : room + row[i]);
-      }
-      line.erase(line.find_last_not_of(' ') + 1);
-      out += line + "\n";
-    }
-    return out;
-  }
-
- private:
-  std::size_t left_;
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string bits_text(const Measurement& m) {
   return !m.same_bits ? "" : *m.same_bits ? "yes" : "no";
@@ -52,6 +21,11 @@ std::string extra_text(const Measurement& m) {
 bool any_bits(const SuiteResult& r) {
   return std::any_of(r.measurements.begin(), r.measurements.end(),
                      [](const Measurement& m) { return m.same_bits.has_value(); });
+}
+
+bool any_peaks(const SuiteResult& r) {
+  return std::any_of(r.measurements.begin(), r.measurements.end(),
+                     [](const Measurement& m) { return m.peak_bytes.has_value(); });
 }
 
 bool any_extras(const SuiteResult& r) {
@@ -162,6 +136,10 @@ std::string long_table(const SuiteResult& result) {
     head.push_back("to " + power_text(target));
   }
   head.insert(head.end(), {"end", "it."});
+  const bool peaks = any_peaks(result);
+  if (peaks) {
+    head.emplace_back("peak memory");
+  }
   if (any_bits(result)) {
     head.emplace_back("bits");
   }
@@ -176,8 +154,36 @@ std::string long_table(const SuiteResult& result) {
     }
     cells.push_back(duration_text(m.median_seconds));
     cells.push_back(std::to_string(m.iterations));
+    if (peaks) {
+      cells.push_back(m.peak_bytes ? memory_text(*m.peak_bytes) : "-");
+    }
     if (any_bits(result)) {
       cells.push_back(bits_text(m));
+    }
+    grid.add(cells);
+    before = &m;
+  }
+  return grid.text();
+}
+
+/// Times to two of the targets with one thread and with all.
+std::string speed_up_table(const SuiteResult& result) {
+  Grid grid(2);
+  const std::vector<double>& targets = result.measurements.front().targets;
+  const std::vector<std::size_t> shown = speed_up_targets(targets);
+  std::vector<std::string> head = {"problem", "solver"};
+  for (const std::size_t t : shown) {
+    head.insert(head.end(), {"|", "to " + power_text(targets[t]) + ", 1 thread",
+                             counted(static_cast<std::size_t>(result.threads), "thread"), "speed-up"});
+  }
+  grid.add(head);
+  const Measurement* before = nullptr;
+  for (const Measurement& m : result.measurements) {
+    const bool again = before != nullptr && before->problem == m.problem;
+    std::vector<std::string> cells = {again ? "" : m.problem, m.solver};
+    for (const std::size_t t : shown) {
+      cells.insert(cells.end(), {"|", duration_text(m.seconds_to_alone[t]), duration_text(m.seconds_to[t]),
+                                 fixed_text(speed_up_to(m, t), 2)});
     }
     grid.add(cells);
     before = &m;
@@ -197,6 +203,9 @@ std::string table(const SuiteResult& result) {
   }
   const bool targets = !result.measurements.front().targets.empty();
   out += (targets ? long_table(result) : wide_table(result)) + "\n" + summary_table(result);
+  if (any_speed_ups(result)) {
+    out += "\n" + speed_up_table(result);
+  }
   if (!result.threads_seen.empty()) {
     out += "bits: final x with 1, 2, 4 and 8 threads; took part:";
     for (const int n : result.threads_seen) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kappa/base.h"
+#include "kappa/bulk_vector.h"
 
 namespace kappa::detail {
 
@@ -44,12 +45,12 @@ class Scratch {
   T& operator[](Index i) { return buffer_[static_cast<std::size_t>(i)]; }
 
  private:
-  static std::vector<std::vector<T>>& buffers() {
-    static thread_local std::vector<std::vector<T>> kept;
+  static std::vector<BulkVector<T>>& buffers() {
+    static thread_local std::vector<BulkVector<T>> kept;
     return kept;
   }
 
-  std::vector<T> buffer_;
+  BulkVector<T> buffer_;
   std::size_t size_ = 0;
 };
 

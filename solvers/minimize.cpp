@@ -97,6 +97,7 @@ class Solve {
   Interrupt interrupt_;
   Clock::time_point started_ = Clock::now();
   ModelSet models_;
+  bool blocks_ = false;  ///< the step solver will want them
   bool history_ = false;
   TrialNeeds needs_ = TrialNeeds::value;
   Control control_;
@@ -132,6 +133,7 @@ EvalStatus Solve::evaluate(Evaluation& at, Want want, const Sample& sample) {
   Request request;
   request.want = want;
   request.models = models_;
+  request.blocks = blocks_;
   request.sample = sample;
   request.interrupt = &interrupt_;
   result_.evaluations.value += includes(want, Want::value) ? 1 : 0;
@@ -259,6 +261,7 @@ void Solve::set_up(ConstVectorRef x0) {
   const CurvatureNeeds needs = w_.curvature->needs();
   detail::require_models(problem_, curvature.name, needs);
   models_ = needs.models;
+  blocks_ = detail::expects_blocks(method_, problem_, needs, acceptance.control);
   history_ = needs.history == CurvatureNeeds::History::previous_evaluation;
   if (method_.step.name != "auto") {
     detail::require_same_control(method_.step.name, registry().step(method_.step.name).control,

@@ -45,7 +45,8 @@ std::unique_ptr<StepSolver> fitting(std::string_view name, const Options& option
   return solver->unfit(B) ? nullptr : std::move(solver);
 }
 
-/// Elimination of an independent set or a sparse factor of the whole, whichever takes fewer flops.
+/// Elimination of the user's group where there is one. Otherwise elimination of an independent set or a
+/// sparse factor of the whole, whichever takes fewer flops.
 void choose_for_blocks(const SymmetricOperator& B, const Options& options, BlockChoice& choice) {
   const BlockStructure& structure = B.blocks()->structure;
   if (choice.structure == structure && choice.options == options) {
@@ -53,6 +54,12 @@ void choose_for_blocks(const SymmetricOperator& B, const Options& options, Block
   }
   choice = {.structure = structure, .options = options, .name = {}, .why = {}, .solver = nullptr};
   auto schur = fitting("block-schur", options, B);
+  if (schur != nullptr && !structure.elimination_group.empty()) {
+    choice.name = "block-schur";
+    choice.why = "step block-schur: the problem names the parameter blocks to eliminate first";
+    choice.solver = std::move(schur);
+    return;
+  }
   const double looking = ordering_flops * static_cast<double>(structure.blocks());
   if (schur != nullptr && schur->flops() <= std::max(cheap_flops, looking)) {
     choice.name = "block-schur";
@@ -160,6 +167,16 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
       break;
   }
   throw Error("no step solver can be chosen for acceptance '" + method.acceptance.name + "': name one");
+}
+
+bool expects_blocks(const Method& method, const Problem& problem, const CurvatureNeeds& needs,
+                    ControlKind control) {
+  if (!needs.blocks) {
+    return false;
+  }
+  return method.step.name == "auto"
+             ? control == ControlKind::damping && problem.tangent_dimension() > root_limit
+             : registry().step(method.step.name).blocks;
 }
 
 void require_models(const Problem& problem, std::string_view curvature, const CurvatureNeeds& needs) {

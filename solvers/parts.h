@@ -38,6 +38,10 @@ struct BlockChoice {
 Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs,
                    BlockChoice& blocks);
 
+/// Whether the step solver named, or most likely chosen, will ask for the block matrix at every point.
+bool expects_blocks(const Method& method, const Problem& problem, const CurvatureNeeds& needs,
+                    ControlKind control);
+
 /// Throws Error where the problem does not provide what the curvature needs.
 void require_models(const Problem& problem, std::string_view curvature, const CurvatureNeeds& needs);
 

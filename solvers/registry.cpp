@@ -84,6 +84,8 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(outer_product_part());
   add(hessian_free_part());
   add(running_diagonal_part());
+  add(structured_secant_part());
+  add(model_switch_part());
 
   add(damped_qr_part());
   add(damped_cholesky_part());

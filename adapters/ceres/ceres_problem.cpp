@@ -231,7 +231,8 @@ class CeresLoss final : public LossFunction {
 /// Builds the problem; remembers what came from where.
 class Translation {
  public:
-  explicit Translation(const ceres::Problem& from) : from_(from) {
+  explicit Translation(const ceres::Problem& from, const ceres::ParameterBlockOrdering* ordering = nullptr)
+      : from_(from) {
     std::vector<ceres::ResidualBlockId> residuals;
     from.GetResidualBlocks(&residuals);
     std::vector<double*> parameters;
@@ -245,6 +246,9 @@ class Translation {
     }
     for (const ceres::ResidualBlockId id : residuals) {
       add_residual(id);
+    }
+    if (ordering != nullptr && ordering->NumGroups() > 1) {
+      take_over(*ordering);
     }
   }
 
@@ -275,6 +279,19 @@ class Translation {
     }
     blocks.emplace_back(values, block);
     block_of_.emplace(values, block);
+  }
+
+  /// Groups by rank, since Ceres numbers them freely.
+  void take_over(const ceres::ParameterBlockOrdering& ordering) {
+    Index rank = 0;
+    for (const auto& [group, members] : ordering.group_to_elements()) {
+      for (const double* values : members) {
+        if (const auto found = block_of_.find(values); found != block_of_.end()) {
+          problem.set_elimination_group(found->second, rank);
+        }
+      }
+      ++rank;
+    }
   }
 
   void add_residual(ceres::ResidualBlockId id) {
@@ -320,14 +337,8 @@ class Translation {
   std::unordered_map<const ceres::LossFunction*, std::shared_ptr<const LossFunction>> losses_;
 };
 
-}  // namespace
-
-ResidualProblem residual_problem(const ceres::Problem& problem) {
-  return std::move(Translation(problem).problem);
-}
-
-Result minimize(ceres::Problem& problem, const Method& method, const Stopping& stopping, Observer* observer) {
-  const Translation translation(problem);
+Result minimize(const Translation& translation, const Method& method, const Stopping& stopping,
+                Observer* observer) {
   const ResidualProblem& translated = translation.problem;
   Result result = minimize(translated, translated.initial(), method, stopping, observer);
   if (!result.x.empty()) {
@@ -339,6 +350,26 @@ Result minimize(ceres::Problem& problem, const Method& method, const Stopping& s
     }
   }
   return result;
+}
+
+}  // namespace
+
+ResidualProblem residual_problem(const ceres::Problem& problem) {
+  return std::move(Translation(problem).problem);
+}
+
+ResidualProblem residual_problem(const ceres::Problem& problem,
+                                 const ceres::ParameterBlockOrdering& ordering) {
+  return std::move(Translation(problem, &ordering).problem);
+}
+
+Result minimize(ceres::Problem& problem, const Method& method, const Stopping& stopping, Observer* observer) {
+  return minimize(Translation(problem), method, stopping, observer);
+}
+
+Result minimize(ceres::Problem& problem, const ceres::ParameterBlockOrdering& ordering, const Method& method,
+                const Stopping& stopping, Observer* observer) {
+  return minimize(Translation(problem, &ordering), method, stopping, observer);
 }
 
 }  // namespace kappa

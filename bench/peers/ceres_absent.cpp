@@ -1,3 +1,4 @@
+#include "bench/jacobian.h"
 #include "bench/peer.h"
 
 namespace kappa::bench {
@@ -20,6 +21,9 @@ Family ceres_family() {
 }
 Family ceres_dogleg_family() {
   return absent("ceres-dogleg");
+}
+std::vector<std::unique_ptr<JacobianWork>> ceres_jacobian_works(const BalProblem&) {
+  return {};
 }
 
 }  // namespace kappa::bench

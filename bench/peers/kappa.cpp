@@ -3,6 +3,9 @@
 #include <chrono>
 
 #include "bench/suite.h"
+#ifdef KAPPA_BENCH_CHOLMOD
+#include "kappa/cholmod.h"
+#endif
 #include "kappa/minimize.h"
 #include "kappa/registry.h"
 #include "problems/analytic/mgh_problem.h"
@@ -150,6 +153,9 @@ class KappaPeer final : public Peer {
 }  // namespace
 
 Family kappa_family(const std::vector<std::string>& methods) {
+#ifdef KAPPA_BENCH_CHOLMOD
+  register_cholmod();
+#endif
   Family out;
   out.name = "kappa";
   out.version = KAPPA_VERSION;

@@ -29,6 +29,8 @@ const std::vector<NamedCurvature>& curvatures() {
       {"outer product", {"outer-product"}},
       {"Hessian-free, exact", {"hessian-free", {{"model", "exact"}}}},
       {"Hessian-free, Gauss-Newton", {"hessian-free", {{"model", "gauss-newton"}}}},
+      {"structured secant", {"structured-secant"}},
+      {"model switch", {"model-switch"}},
       {"running diagonal", {"running-diagonal"}},
   };
   return all;

@@ -9,14 +9,6 @@ namespace kappa::bench {
 
 namespace {
 
-std::string case_name(const std::string& target) {
-  if (target.starts_with("generated/")) {
-    return target;
-  }
-  const std::size_t slash = target.find_last_of('/');
-  return slash == std::string::npos ? target : target.substr(slash + 1);
-}
-
 double best_known(const Selection& selection, const std::string& name) {
   for (const auto& [known, value] : selection.best_known) {
     if (known == name) {
@@ -45,11 +37,20 @@ std::vector<std::string> among(const std::vector<std::string>& data, bool graphs
 
 }  // namespace
 
+std::string structured_name(const std::string& target) {
+  if (target.starts_with("generated/")) {
+    return target;
+  }
+  const std::size_t slash = target.find_last_of('/');
+  return slash == std::string::npos ? target : target.substr(slash + 1);
+}
+
 Case structured_case(const char* suite, const std::string& target, const Selection& selection) {
   Case c;
   c.suite = suite;
-  c.problem = case_name(target);
+  c.problem = structured_name(target);
   c.start = "given";
+  c.target = target;
   c.stop = {.aim = StopRule::Aim::relative_decrease, .tolerance = 1e-9, .max_trials = 200};
   c.reference = best_known(selection, c.problem);
   return c;

@@ -9,6 +9,9 @@
 
 namespace kappa::bench {
 
+/// What a case is called: the file without its folder, or the generated target.
+std::string structured_name(const std::string& target);
+
 /// A case without source, targets and score.
 Case structured_case(const char* suite, const std::string& target, const Selection& selection);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kappa/base.h"
+#include "kappa/bulk_vector.h"
 
 namespace kappa {
 
@@ -15,6 +16,9 @@ struct BlockStructure {
   std::vector<Index> row_start;      ///< blocks + 1: entries of block row i in `column`; the first is (i, i)
   std::vector<std::int32_t> column;  ///< block column of each stored block, ascending in a row
   std::vector<Index> value_start;    ///< stored blocks + 1: where each block's values begin
+  /// The user's choice of what to eliminate: of each block its group, or -1 for none; empty where solvers
+  /// choose. The blocks of the lowest group are eliminated first, and no two of them may be coupled.
+  std::vector<std::int32_t> elimination_group;
 
   Index blocks() const { return static_cast<Index>(offset.size()) - 1; }
   Index size() const { return offset.empty() ? 0 : offset.back(); }
@@ -28,7 +32,7 @@ struct BlockStructure {
 
 struct BlockMatrix {
   BlockStructure structure;
-  std::vector<double> values;
+  BulkVector<double> values;  ///< structure.values() long
 
   /// Block number `k` in storage order, which lies in block row `i`: block_size(i) x block_size(column[k]).
   ConstMatrixRef block(Index i, Index k) const {

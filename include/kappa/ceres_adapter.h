@@ -16,7 +16,9 @@
 
 namespace ceres {
 class Problem;
-}
+template <typename T>
+class OrderedGroups;  // ParameterBlockOrdering is OrderedGroups<double*>
+}  // namespace ceres
 
 namespace kappa {
 
@@ -25,10 +27,19 @@ namespace kappa {
 /// come in the order in which residual blocks use them; those that none uses are left out. Throws Error where
 /// something cannot be taken over, such as bounds on a curved manifold.
 ResidualProblem residual_problem(const ceres::Problem& problem);
+/// With an elimination order, as Ceres takes it in Solver::Options::linear_solver_ordering: its groups become
+/// ResidualProblem's elimination groups, so that block elimination takes the lowest. As with Ceres, an order
+/// of fewer than two groups says nothing, and blocks that no residual uses are passed over.
+ResidualProblem residual_problem(const ceres::Problem& problem,
+                                 const ceres::OrderedGroups<double*>& ordering);
 
 /// Minimises from the current values of the parameter blocks and writes the best accepted point back into
 /// them; nothing is written where there is none.
 Result minimize(ceres::Problem& problem, const Method& method = levenberg_marquardt(),
                 const Stopping& stopping = {}, Observer* observer = nullptr);
+/// The same with an elimination order.
+Result minimize(ceres::Problem& problem, const ceres::OrderedGroups<double*>& ordering,
+                const Method& method = levenberg_marquardt(), const Stopping& stopping = {},
+                Observer* observer = nullptr);
 
 }  // namespace kappa

@@ -13,6 +13,7 @@ namespace kappa {
 struct CurvatureNeeds {
   ModelSet models;  ///< asked of the linearization; empty: gradients suffice
   enum class History { none, previous_evaluation } history = History::none;
+  bool blocks = false;  ///< its operator hands the linearization's block matrix on
 };
 
 /// Builds a SymmetricOperator at each accepted point. It is stateful (running averages, secants) and

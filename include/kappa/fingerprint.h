@@ -76,15 +76,30 @@ struct Fingerprint {
     compared
   };
 
-  static std::uint64_t hash_of(Operation operation, std::uint64_t a, std::uint64_t b = 0,
-                               std::uint64_t c = 0) {
-    return detail::mix(detail::mix(detail::mix(static_cast<std::uint64_t>(operation) + 1, a), b), c);
+  /// The hash of an operation on operands of hashes a and b. A 128-bit product folded to 64 bits is one
+  /// multiplication on the path from operand to result, and most of a proof is a chain of such.
+  static std::uint64_t hash_of(Operation operation, std::uint64_t a, std::uint64_t b = 0) {
+    const auto number = static_cast<std::uint64_t>(operation) + 1;
+    const std::uint64_t left = a ^ (number * 0xbf58476d1ce4e5b9U);
+    const std::uint64_t right = b ^ 0x9e3779b97f4a7c15U;
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 Wide;
+    const Wide product = static_cast<Wide>(left) * right;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+#else
+    return detail::mix(left, right);
+#endif
+  }
+  static std::uint64_t hash_of(Operation operation, std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+    return detail::mix(hash_of(operation, a, b), c);
   }
   static Fingerprint parameter(double value, int column) {
     return {value, hash_of(Operation::parameter, static_cast<std::uint64_t>(column))};
   }
 
-  friend Fingerprint operator-(const Fingerprint& x) { return {-x.value, hash_of(Operation::minus, x.hash)}; }
+  friend Fingerprint operator-(const Fingerprint& x) {
+    return {-x.value, hash_of(Operation::minus, x.hash)};
+  }
   friend Fingerprint operator+(const Fingerprint& x, const Fingerprint& y) {
     return {x.value + y.value, hash_of(Operation::sum, x.hash, y.hash)};
   }
@@ -97,10 +112,18 @@ struct Fingerprint {
   friend Fingerprint operator/(const Fingerprint& x, const Fingerprint& y) {
     return {x.value / y.value, hash_of(Operation::quotient, x.hash, y.hash)};
   }
-  Fingerprint& operator+=(const Fingerprint& y) { return *this = *this + y; }
-  Fingerprint& operator-=(const Fingerprint& y) { return *this = *this - y; }
-  Fingerprint& operator*=(const Fingerprint& y) { return *this = *this * y; }
-  Fingerprint& operator/=(const Fingerprint& y) { return *this = *this / y; }
+  Fingerprint& operator+=(const Fingerprint& y) {
+    return *this = *this + y;
+  }
+  Fingerprint& operator-=(const Fingerprint& y) {
+    return *this = *this - y;
+  }
+  Fingerprint& operator*=(const Fingerprint& y) {
+    return *this = *this * y;
+  }
+  Fingerprint& operator/=(const Fingerprint& y) {
+    return *this = *this / y;
+  }
 
   friend bool operator==(const Fingerprint& x, const Fingerprint& y) {
     note(x, y);
@@ -111,7 +134,9 @@ struct Fingerprint {
     return x.value <=> y.value;
   }
 
-  friend bool is_constant(const Fingerprint&) { return true; }
+  friend bool is_constant(const Fingerprint&) {
+    return true;
+  }
 
   /// An array f(x), as one operation whatever branch it takes.
   template <class F>

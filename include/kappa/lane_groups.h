@@ -74,7 +74,13 @@ class LaneGroup {
       for (int l = 0; l < Lanes::count; ++l) {
         from[static_cast<std::size_t>(l)] = parameters_[lane_block(l) * stride_ + s];
       }
-      for (int i = 0; i < Slots::sizes[slot]; ++i) {
+      int i = 0;
+      if constexpr (Lanes::transposes && widest >= 8) {
+        for (; i + 8 <= Slots::sizes[slot]; i += 8) {
+          Lanes::load_transposed([&](int l) { return from[static_cast<std::size_t>(l)] + i; }, to + i);
+        }
+      }
+      for (; i < Slots::sizes[slot]; ++i) {
         to[i] = Lanes::from_each([&](int l) { return from[static_cast<std::size_t>(l)][i]; });
       }
     }
@@ -86,8 +92,16 @@ class LaneGroup {
       to[i] = Lanes::from_each([&](int l) { return from[lane_block(l) * numbers + i]; });
     }
   }
-  void scatter(const Lanes* from, int numbers, double* to) const {
-    for (int i = 0; i < numbers; ++i) {
+  template <int numbers>
+  void scatter(const Lanes* from, double* to) const {
+    constexpr int transposed = Lanes::transposes ? numbers - numbers % 8 : 0;
+    const bool whole = transposed > 0 && blocks_ == Lanes::count;
+    if constexpr (transposed > 0) {
+      for (int i = 0; whole && i < transposed; i += 8) {
+        Lanes::store_transposed(from + i, to + i, numbers);
+      }
+    }
+    for (int i = whole ? transposed : 0; i < numbers; ++i) {
       std::array<double, static_cast<std::size_t>(Lanes::count)> lane;
       from[i].store(lane.data());
       for (int l = 0; l < blocks_; ++l) {
@@ -142,6 +156,8 @@ class LaneGroup {
   }
 
  private:
+  static constexpr int widest = *std::max_element(Slots::sizes.begin(), Slots::sizes.end());
+
   Index lane_block(int lane) const { return std::min(lane, blocks_ - 1); }
 
   static std::uint64_t expression(const Functor& functor, const double* const* parameters) {
@@ -172,6 +188,8 @@ class LaneGroup {
 template <class Term>
 class LaneGroups {
  public:
+  void reserve(std::size_t blocks) { known_.reserve(blocks / static_cast<std::size_t>(Lanes::count) + 1); }
+
   /// A block was added; `blocks` with it.
   void append(std::size_t blocks) {
     if (static_cast<Index>(blocks) > Lanes::count * static_cast<Index>(known_.size())) {
@@ -261,6 +279,7 @@ class LaneGroup;
 template <class Term>
 class LaneGroups {
  public:
+  void reserve(std::size_t) {}
   void append(std::size_t) {}
 };
 

@@ -119,12 +119,45 @@ struct Lanes {
       v[i].store_unaligned(to + i * width);
     }
   }
-  double operator[](int lane) const { return v[lane / width].get(static_cast<std::size_t>(lane % width)); }
 
-  Lanes& operator+=(const Lanes& y) { return *this = *this + y; }
-  Lanes& operator-=(const Lanes& y) { return *this = *this - y; }
-  Lanes& operator*=(const Lanes& y) { return *this = *this * y; }
-  Lanes& operator/=(const Lanes& y) { return *this = *this / y; }
+  // Where eight lanes are one vector, eight of them are transposed in registers.
+#if defined(__GNUC__) && defined(__AVX512F__) && __has_builtin(__builtin_shufflevector)
+  static constexpr bool transposes = width == count;
+  /// Lane l of from[i] goes to to[l * stride + i], for i < 8.
+  static void store_transposed(const Lanes* from, double* to, Index stride) {
+    transpose([&](int i) { return static_cast<Row>(from[i].v[0].data); },
+              [&](int l, const Row& lane) { *reinterpret_cast<Unaligned*>(to + l * stride) = lane; });
+  }
+  /// Lane l of to[i] becomes from(l)[i], for i < 8.
+  template <class From>
+  static void load_transposed(const From& from, Lanes* to) {
+    transpose([&](int l) { return Row(*reinterpret_cast<const Unaligned*>(from(l))); },
+              [&](int i, const Row& number) {
+                to[i].v[0] = Batch(static_cast<typename Batch::register_type>(number));
+              });
+  }
+#else
+  static constexpr bool transposes = false;
+  static void store_transposed(const Lanes*, double*, Index) {}
+  template <class From>
+  static void load_transposed(const From&, Lanes*) {}
+#endif
+  double operator[](int lane) const {
+    return v[lane / width].get(static_cast<std::size_t>(lane % width));
+  }
+
+  Lanes& operator+=(const Lanes& y) {
+    return *this = *this + y;
+  }
+  Lanes& operator-=(const Lanes& y) {
+    return *this = *this - y;
+  }
+  Lanes& operator*=(const Lanes& y) {
+    return *this = *this * y;
+  }
+  Lanes& operator/=(const Lanes& y) {
+    return *this = *this / y;
+  }
   friend Lanes operator-(const Lanes& x) {
     return make([&](int i) { return -x.v[i]; });
   }
@@ -154,7 +187,9 @@ struct Lanes {
     return x == y ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
   }
 
-  friend bool is_constant(const Lanes&) { return true; }
+  friend bool is_constant(const Lanes&) {
+    return true;
+  }
   friend std::pair<Lanes, Lanes> sine_and_cosine(const Lanes& x) {
     std::pair<Lanes, Lanes> result;
     for (int i = 0; i < batches; ++i) {
@@ -164,6 +199,35 @@ struct Lanes {
     }
     return result;
   }
+
+#if defined(__GNUC__) && defined(__AVX512F__) && __has_builtin(__builtin_shufflevector)
+  typedef double Row __attribute__((vector_size(64), may_alias));
+  typedef double Unaligned __attribute__((vector_size(64), aligned(8), may_alias));
+
+  /// out(i, column i) of the 8 x 8 matrix whose row j is in(j).
+  template <class In, class Out>
+  static void transpose(const In& in, const Out& out) {
+    Row a[8];
+    Row b[8];
+    for (int j = 0; j < 8; ++j) {
+      a[j] = in(j);
+    }
+    for (int j = 0; j < 8; j += 2) {
+      b[j] = __builtin_shufflevector(a[j], a[j + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+      b[j + 1] = __builtin_shufflevector(a[j], a[j + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int h = 0; h < 8; h += 4) {
+      for (int j = h; j < h + 2; ++j) {
+        a[j] = __builtin_shufflevector(b[j], b[j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        a[j + 2] = __builtin_shufflevector(b[j], b[j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+      }
+    }
+    for (int j = 0; j < 4; ++j) {
+      out(j, __builtin_shufflevector(a[j], a[j + 4], 0, 1, 2, 3, 8, 9, 10, 11));
+      out(j + 4, __builtin_shufflevector(a[j], a[j + 4], 4, 5, 6, 7, 12, 13, 14, 15));
+    }
+  }
+#endif
 
   /// The number whose i-th batch is batch(i).
   template <class F>

@@ -100,6 +100,11 @@ class Linearization {
   virtual bool jacobian_product(ConstVectorRef, VectorRef) const { return false; }
   virtual bool jacobian_transpose_product(ConstVectorRef, VectorRef) const { return false; }
 
+  /// out = J' u, where u are the residuals at the point of `other`, a linearization of the same problem and
+  /// sample, as the loss weighs them there: other's gradient, had it this Jacobian (Dennis, Gay & Welsch
+  /// 1981).
+  virtual bool cross_gradient(const Linearization& /*other*/, VectorRef) const { return false; }
+
   /// out = J' r_vv, where r_vv is the second directional derivative of the residuals along v: the
   /// right-hand side of the geodesic acceleration (Transtrum & Sethna 2012, eq. 10).
   virtual bool second_directional(ConstVectorRef, VectorRef) const { return false; }

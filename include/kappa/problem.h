@@ -54,7 +54,10 @@ struct Sample {
 struct Request {
   Want want = Want::value;
   ModelSet models;  ///< the models the linearization will be asked for
-  Sample sample;
+  /// A hint: their block matrices (Linearization::blocks) will be asked for at this point, so that a problem
+  /// may assemble them as it is evaluated. A problem may also go by what was asked for at the last point.
+  bool blocks = false;
+  Sample sample = {};
   const Interrupt* interrupt = nullptr;
 };
 

@@ -36,6 +36,7 @@ struct StepPart {
   PartInfo info;
   ControlKind control = ControlKind::radius;
   std::function<std::unique_ptr<StepSolver>(const Options&)> make;
+  bool blocks = false;  ///< it solves with SymmetricOperator::blocks()
 };
 struct AcceptancePart {
   PartInfo info;

@@ -51,6 +51,9 @@ class ResidualFamily {
   virtual int columns() const = 0;                 ///< their sum
   virtual SecondOrder second_order_kind() const = 0;
 
+  /// So many more blocks will be added.
+  virtual void reserve(Index) {}
+
   /// Each returns the first block (absolute) whose functor returned false, or -1.
   virtual Index values(const BlockRange& range, double* r) const = 0;
   virtual Index jacobians(const BlockRange& range, double* r, double* J) const = 0;
@@ -454,6 +457,11 @@ class TypedFamily final : public ResidualFamily {
     groups_.append(functors_.size());
   }
 
+  void reserve(Index more) override {
+    functors_.reserve(functors_.size() + static_cast<std::size_t>(more));
+    groups_.reserve(functors_.capacity());
+  }
+
   int residuals() const override { return Term::residuals; }
   std::span<const int> sizes() const override { return Term::Slots::sizes; }
   int columns() const override { return Term::columns; }
@@ -475,7 +483,7 @@ class TypedFamily final : public ResidualFamily {
                             for (std::size_t k = 0; k < R; ++k) {
                               value[k] = out[k].a;
                             }
-                            group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
+                            group.template scatter<Term::residuals>(value.data(), r + b * Term::residuals);
                           });
         },
         [&](const auto& f, const double* const* x, Index b) {
@@ -493,9 +501,9 @@ class TypedFamily final : public ResidualFamily {
           return evaluate(
               [&] { return Term::jacobian_at(group.functor(), point.data(), value.data(), jacobian.data()); },
               [&] {
-                group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
-                group.scatter(jacobian.data(), Term::residuals * Term::columns,
-                              J + b * Term::residuals * Term::columns);
+                group.template scatter<Term::residuals>(value.data(), r + b * Term::residuals);
+                group.template scatter<Term::residuals * Term::columns>(
+                    jacobian.data(), J + b * Term::residuals * Term::columns);
               });
         },
         [&](const auto& f, const double* const* x, Index b) {
@@ -557,10 +565,10 @@ class TypedFamily final : public ResidualFamily {
                                                    jacobian.data(), second.data());
                          },
                          [&] {
-                           group.scatter(value.data(), Term::residuals, r + b * Term::residuals);
-                           group.scatter(jacobian.data(), Term::residuals * Term::columns,
-                                         J + b * Term::residuals * Term::columns);
-                           group.scatter(second.data(), Term::triangle, S + b * Term::triangle);
+                           group.template scatter<Term::residuals>(value.data(), r + b * Term::residuals);
+                           group.template scatter<Term::residuals * Term::columns>(
+                               jacobian.data(), J + b * Term::residuals * Term::columns);
+                           group.template scatter<Term::triangle>(second.data(), S + b * Term::triangle);
                          });
                    },
                    [&](const auto& f, const double* const* x, Index b) {
@@ -583,7 +591,7 @@ class TypedFamily final : public ResidualFamily {
                 return Term::second_directional_at(group.functor(), point.data(), direction.data(),
                                                    value.data());
               },
-              [&] { group.scatter(value.data(), Term::residuals, r_vv + b * Term::residuals); });
+              [&] { group.template scatter<Term::residuals>(value.data(), r_vv + b * Term::residuals); });
         },
         [&](const auto& f, const double* const* x, Index b) {
           return Term::second_directional(f, x, v + b * Term::columns, r_vv + b * Term::residuals);

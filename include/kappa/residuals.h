@@ -52,6 +52,13 @@ class ResidualProblem final : public Problem {
   ResidualProblem(ResidualProblem&&) noexcept;
   ResidualProblem& operator=(ResidualProblem&&) noexcept;
 
+  /// Room for what will be added, as far as it is known: parameter blocks, their values in all, and residual
+  /// blocks. Saves copying; more or fewer may be added.
+  void reserve(Index parameter_blocks, Index values, Index residual_blocks);
+
+  /// Names blocks [first, first + count) that have no name of their own "<prefix> 0", "<prefix> 1", ...
+  void number(ParameterBlock first, Index count, std::string prefix);
+
   /// Adds a parameter block with these start values. The name appears in messages.
   ParameterBlock add_parameters(ConstVectorRef initial, std::string name = {});
   ParameterBlock add_parameters(std::initializer_list<double> initial, std::string name = {}) {
@@ -89,6 +96,13 @@ class ResidualProblem final : public Problem {
     set_bounds(block, ConstVectorRef(lower.begin(), lower.size()),
                ConstVectorRef(upper.begin(), upper.size()));
   }
+
+  /// Names the blocks that a solver with block elimination (step block-schur) eliminates first, instead of
+  /// choosing them itself: those of the lowest group, of which no two may share a residual block. Groups are
+  /// 0 or more; -1 takes a block out again. Blocks of other groups and of none are kept; so are all, where
+  /// the only grouped blocks are constant. Throws Error for a group below -1; minimize throws where two
+  /// blocks of the lowest group share a residual block and its solver works on blocks.
+  void set_elimination_group(ParameterBlock block, Index group);
 
   /// Adds a residual block: `term` is autodiff<...>(functor) or analytic<...>(functor), `blocks` are as many
   /// as it has parameter sizes, all different. Throws Error where sizes or handles do not fit.

@@ -5,8 +5,10 @@
 // once for a structure by two counting sorts of the pairs.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/scratch.h"
+#include "problems/residual/assembly_kernels.h"
 #include "problems/residual/residual_kernels.h"
 #include "problems/residual/residual_linearization.h"
 
@@ -24,10 +26,14 @@ struct Coupling {
   Index contribution;
 };
 
-/// Sorts by key(coupling) in [0, keys), keeping the order of equals.
+/// Sorts `from` by key(coupling) in [0, starts), keeping the order of equals; `other` is scratch of its size.
 template <class Key>
-void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::span<Index> start,
+void counting_sort(std::span<Coupling>& from, std::span<Coupling>& other, std::span<Index> start,
                    const Key& key) {
+  if (std::is_sorted(from.begin(), from.end(),
+                     [&](const Coupling& a, const Coupling& b) { return key(a) < key(b); })) {
+    return;  // as the files of bundle problems are, by points
+  }
   std::fill(start.begin(), start.end(), 0);
   for (const Coupling& c : from) {
     ++start[at(key(c))];
@@ -37,19 +43,50 @@ void counting_sort(std::span<const Coupling> from, std::span<Coupling> to, std::
     total += std::exchange(s, total);
   }
   for (const Coupling& c : from) {
-    to[at(start[at(key(c))]++)] = c;
+    other[at(start[at(key(c))]++)] = c;
   }
+  std::swap(from, other);
 }
 
 }  // namespace
 
+void ResidualLinearization::expect_independent_group() const {
+  const std::vector<std::int32_t>& group = layout_->elimination_group;
+  std::int32_t first = std::numeric_limits<std::int32_t>::max();
+  for (const std::int32_t g : group) {
+    first = g >= 0 ? std::min(first, g) : first;
+  }
+  for (const Part& part : parts_) {
+    for (Index b = 0; b < part.count && !group.empty(); ++b) {
+      std::int32_t before = -1;
+      for (int s = 0; s < part.family->slots; ++s) {
+        const std::int32_t block = part.blocks_of(b)[s];
+        const std::int32_t variable = layout_->variable[at(block)];
+        if (variable < 0 || group[at(variable)] != first) {
+          continue;
+        }
+        if (before >= 0) {
+          throw Error(
+              "parameter blocks '" + problem_->name(ParameterBlock{before}) + "' and '" +
+              problem_->name(ParameterBlock{block}) + "' are both in elimination group " +
+              std::to_string(first) + ", but " +
+              problem_->name(ResidualBlock{part.family->global[at(part.local_of(b))]}) +
+              " has both; put one of them into a later group (ResidualProblem::set_elimination_group)");
+        }
+        before = block;
+      }
+    }
+  }
+}
+
 void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
   constexpr std::uint32_t transposed = ScatteredSums::transposed;
   const auto variables = static_cast<Index>(layout_->parameter.size());
-  std::vector<std::uint32_t>& destination = matrix_sums_.destination;
+  BulkVector<std::uint32_t>& destination = matrix_sums_.destination;
   destination.assign(at(pairs_), ScatteredSums::nowhere);
-  Scratch<Coupling> couplings(pairs_);
+  Scratch<Coupling> couplings(pairs_ - slots_);
   Index count = 0;
+  expect_independent_group();
   for (const Part& part : parts_) {
     const int slots = part.family->slots;
     for (Index b = 0; b < part.count; ++b) {
@@ -71,16 +108,28 @@ void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
       }
     }
   }
-  Scratch<Coupling> by_column(count);
+  Scratch<Coupling> spare(count);
   Scratch<Index> start(variables);
-  const std::span<Coupling> filled = couplings.span().subspan(0, at(count));
-  counting_sort(filled, by_column.span(), start.span(), [](const Coupling& c) { return c.col; });
-  counting_sort(by_column.span(), filled, start.span(), [](const Coupling& c) { return c.row; });
+  std::span<Coupling> filled = couplings.span().subspan(0, at(count));
+  std::span<Coupling> other = spare.span();
+  counting_sort(filled, other, start.span(), [](const Coupling& c) { return c.col; });
+  counting_sort(filled, other, start.span(), [](const Coupling& c) { return c.row; });
 
+  const auto fresh = [&](Index i) {
+    return i == 0 || filled[at(i)].row != filled[at(i - 1)].row || filled[at(i)].col != filled[at(i - 1)].col;
+  };
+  std::size_t distinct = at(variables);
+  for (Index i = 0; i < count; ++i) {
+    distinct += fresh(i) ? 1 : 0;
+  }
   structure.offset.assign(layout_->variable_offset.begin(), layout_->variable_offset.end());
+  structure.elimination_group.assign(layout_->elimination_group.begin(), layout_->elimination_group.end());
   structure.row_start.clear();
   structure.column.clear();
   structure.value_start.clear();
+  structure.row_start.reserve(at(variables) + 1);
+  structure.column.reserve(distinct);
+  structure.value_start.reserve(distinct + 1);
   Index values = 0;
   const auto begin_block = [&](Index row, Index col) {
     structure.column.push_back(static_cast<std::int32_t>(col));
@@ -121,10 +170,12 @@ void ResidualLinearization::plan_matrix(BlockStructure& structure) const {
         for (const BlockChunk& chunk : chunks_of(task)) {
           const Part& part = parts_[at(chunk.family)];
           const Index pairs = pairs_of(part.family->slots);
-          const Index begin = part.first_pair + chunk.first * pairs;
-          for (Index pair = 0; pair < pairs; ++pair) {  // as scatter_matrix does
-            visit(begin + pair, begin + chunk.count * pairs, pairs);
-          }
+          for_each_batch(part, chunk, [&](Index first, Index number) {
+            const Index begin = part.first_pair + first * pairs;
+            for (Index pair = 0; pair < pairs; ++pair) {  // as scatter_matrix does
+              visit(begin + pair, begin + number * pairs, pairs);
+            }
+          });
         }
       });
   matrix_planned_ = true;
@@ -145,50 +196,95 @@ void ResidualLinearization::shape_matrix(Model model) const {
   matrix_shaped_[slot] = true;
 }
 
-void ResidualLinearization::scatter_matrix(Model model, const Part& part, Index first, Index count) const {
+void ResidualLinearization::scatter_matrix(Model model, const Part& part, const Derivatives& of,
+                                           Index count) const {
   BlockMatrix& matrix = matrix_[slot_of(model)];
-  const int slots = part.family->slots;
+  const Family& family = *part.family;
+  const int slots = family.slots;
   const Index pairs = pairs_of(slots);
-  Index number = part.first_pair;
+  Index number = part.first_pair + of.first * pairs;
   for (int s = 0; s < slots; ++s) {
     for (int t = s; t < slots; ++t, ++number) {
-      with_sizes(part, {part.number, s, t}, [&]<int R, int Rows, int Cols>() {
-        const Index width = part.sizes[s] * part.sizes[t];
-        for (Index b = first; b < first + count; ++b) {
-          const ScatteredSums::Place place =
-              matrix_sums_.place(number + b * pairs, matrix.values.data(), matrix.structure.value_start);
-          if (place.to == nullptr) {
-            continue;
-          }
-          if (place.first) {
-            std::fill_n(place.to, width, 0.0);
-          }
-          if (place.is_transposed) {
-            add_pair<R, Cols, Rows>(part, {part.number, t, s}, model, scale_, b, place.to, part.sizes[t]);
-          } else {
-            add_pair<R, Rows, Cols>(part, {part.number, s, t}, model, scale_, b, place.to, part.sizes[s]);
-          }
+      const SlotPair pair{part.number, s, t};
+      if (const OuterKernel add = outer_kernel(family.residuals, part.sizes[s], part.sizes[t], s == t)) {
+        add({.count = count,
+             .A = of.J + family.column[at(s)],
+             .B = of.J + family.column[at(t)],
+             .columns = family.columns,
+             .step = of.entries,
+             .outer = part.robust ? &part.weight[at(of.first)].outer : &scale_,
+             .outer_step = part.robust ? Index{sizeof(BlockWeight) / sizeof(double)} : 0,
+             .sums = matrix_sums_,
+             .contribution = number,
+             .pairs = pairs,
+             .values = matrix.values.data(),
+             .start = matrix.structure.value_start.data()});
+        if (part.robust || model == Model::exact) {
+          scatter_rest<Terms::second>(model, part, pair, of, count, number);
         }
-      });
+      } else {
+        scatter_rest<Terms::all>(model, part, pair, of, count, number);
+      }
     }
   }
 }
 
+/// The pairs that have no kernel, or what is more than the product of Jacobians in those that have.
+template <Terms terms>
+void ResidualLinearization::scatter_rest(Model model, const Part& part, SlotPair pair, const Derivatives& of,
+                                         Index count, Index contribution) const {
+  BlockMatrix& matrix = matrix_[slot_of(model)];
+  const Index pairs = pairs_of(part.family->slots);
+  const Index width = part.sizes[pair.a] * part.sizes[pair.b];
+  with_sizes(part, pair, [&]<int R, int Rows, int Cols>() {
+    for (Index i = 0; i < count; ++i) {
+      const ScatteredSums::Place place = matrix_sums_.place(contribution + i * pairs, matrix.values.data(),
+                                                            matrix.structure.value_start.data());
+      if (place.to == nullptr) {
+        continue;
+      }
+      if (place.first && terms == Terms::all) {
+        std::fill_n(place.to, width, 0.0);
+      }
+      if (place.is_transposed) {
+        add_pair<R, Cols, Rows, terms>(part, {part.number, pair.b, pair.a}, model, scale_, of, of.first + i,
+                                       place.to, part.sizes[pair.b]);
+      } else {
+        add_pair<R, Rows, Cols, terms>(part, pair, model, scale_, of, of.first + i, place.to,
+                                       part.sizes[pair.a]);
+      }
+    }
+  });
+}
+
 void ResidualLinearization::finish_matrix(Model model) const {
   const std::size_t slot = slot_of(model);
-  matrix_sums_.finish(matrix_[slot].values.data(), matrix_[slot].structure.value_start);
+  BlockMatrix& matrix = matrix_[slot];
+  const BlockStructure& structure = matrix.structure;
+  matrix_sums_.finish(matrix.values.data(), structure.value_start);
+  constexpr Index rows_at_once = 2048;
+  const Partition rows{structure.blocks(), rows_at_once};
+  for_each_chunk(rows.chunks(), 8.0 * static_cast<double>(size()), [&](Index c) {
+    for (Index row = rows.begin(c); row < rows.end(c); ++row) {
+      mirror(matrix.values.data() + structure.value_start[at(structure.row_start[at(row)])],
+             structure.block_size(row));
+    }
+  });
   matrix_filled_[slot] = true;
 }
 
 const BlockMatrix* ResidualLinearization::blocks(Model model) const {
   check(model);
-  need_rows();
   shape_matrix(model);
   matrix_asked_[slot_of(model)] = true;
   if (!matrix_filled_[slot_of(model)]) {
+    need_rows();
     for_each_chunk(tasks(), 2 * entries_, [&](Index task) {
       for (const BlockChunk& chunk : chunks_of(task)) {
-        scatter_matrix(model, parts_[at(chunk.family)], chunk.first, chunk.count);
+        const Part& part = parts_[at(chunk.family)];
+        for_each_batch(part, chunk, [&](Index first, Index count) {
+          scatter_matrix(model, part, part.derivatives(part.jacobian(first), first), count);
+        });
       }
     });
     finish_matrix(model);
@@ -198,7 +294,6 @@ const BlockMatrix* ResidualLinearization::blocks(Model model) const {
 
 bool ResidualLinearization::dense(Model model, MatrixRef out) const {
   check(model);
-  need_rows();
   const Index n = size();
   expects(out.rows == n && out.cols == n, "ResidualLinearization::dense: out is not size() x size()");
   if (n > largest_dense) {
@@ -208,6 +303,7 @@ bool ResidualLinearization::dense(Model model, MatrixRef out) const {
     blocks(model)->dense(out);
     return true;
   }
+  need_rows();
   for (Index j = 0; j < n; ++j) {
     std::fill(out.column(j), out.column(j) + n, 0.0);
   }
@@ -267,6 +363,7 @@ const Root* ResidualLinearization::root(Model model) const {
   if (root_filled_) {
     return &root_;
   }
+  need_rows();
   shape_root();
   for_each_block(2.0, [&](const Part& part, Index b) {
     const Family& family = *part.family;

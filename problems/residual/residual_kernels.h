@@ -85,35 +85,11 @@ void add_outer(const double* A, const double* B, Index N, Index residuals, Index
   }
 }
 
-/// The same for a block of known size without gaps. The products are gathered in registers first.
-template <int R, int Rows, int Cols>
-void add_outer_packed(const double* A, const double* B, Index N, double w, double* to) {
-  double a[R][Rows];
-  double b[R][Cols];
-  for (int k = 0; k < R; ++k) {
-    std::copy_n(A + k * N, Rows, a[k]);
-    std::copy_n(B + k * N, Cols, b[k]);
-  }
-  for (int j = 0; j < Cols; ++j) {
-    double column[Rows];
-    for (int i = 0; i < Rows; ++i) {
-      column[i] = a[0][i] * b[0][j];
-    }
-    for (int k = 1; k < R; ++k) {
-      for (int i = 0; i < Rows; ++i) {
-        column[i] += a[k][i] * b[k][j];
-      }
-    }
-    for (int i = 0; i < Rows; ++i) {
-      to[i + j * Rows] += w * column[i];
-    }
-  }
-}
-
-/// to += the model's block of one residual block, in the rows of slot pair.a and the columns of slot pair.b.
-template <int R, int Rows, int Cols>
-void add_pair(const Part& part, SlotPair pair, Model model, double scale, Index block, double* to,
-              Index stride) {
+/// to += the model's block of one residual block, in the rows of slot pair.a and the columns of slot pair.b;
+/// Terms::second leaves the product of Jacobians out.
+template <int R, int Rows, int Cols, Terms terms = Terms::all>
+void add_pair(const Part& part, SlotPair pair, Model model, double scale, const Derivatives& of, Index block,
+              double* to, Index stride) {
   const Family& family = *part.family;
   const Index N = family.columns;
   const Index residuals = R != 0 ? R : family.residuals;
@@ -121,15 +97,9 @@ void add_pair(const Part& part, SlotPair pair, Model model, double scale, Index 
   const Index b = family.column[at(pair.b)];
   const Index rows = Rows != 0 ? Rows : part.sizes[pair.a];
   const Index cols = Cols != 0 ? Cols : part.sizes[pair.b];
-  const double* J = part.jacobian(block);
+  const double* J = of.jacobian(block);
   const double outer = part.robust ? part.weight[at(block)].outer : scale;
-  if constexpr (R != 0 && Rows != 0 && Cols != 0) {
-    if (stride == Rows) {
-      add_outer_packed<R, Rows, Cols>(J + a, J + b, N, outer, to);
-    } else {
-      add_outer<R, Rows, Cols>(J + a, J + b, N, residuals, rows, cols, outer, to, stride);
-    }
-  } else {
+  if constexpr (terms == Terms::all) {
     add_outer<R, Rows, Cols>(J + a, J + b, N, residuals, rows, cols, outer, to, stride);
   }
   const double radial = part.robust ? part.weight[at(block)].radial(model) : 0.0;
@@ -150,7 +120,7 @@ void add_pair(const Part& part, SlotPair pair, Model model, double scale, Index 
     }
   }
   if (model == Model::exact) {
-    const double* S = part.second(block);
+    const double* S = of.second(block);
     for (Index q = 0; q < cols; ++q) {
       for (Index p = 0; p < rows; ++p) {
         to[p + q * stride] += outer * packed(S, a + p, b + q);
@@ -194,9 +164,10 @@ void with_sizes(const Part& part, SlotPair pair, const Run& run) {
 /// to += the same, summed over blocks [first, end).
 inline void add_pairs(const Part& part, SlotPair pair, Model model, double scale, Index first, Index end,
                       double* to, Index stride) {
+  const Derivatives stored = part.stored();
   with_sizes(part, pair, [&]<int R, int Rows, int Cols>() {
     for (Index b = first; b < end; ++b) {
-      add_pair<R, Rows, Cols>(part, pair, model, scale, b, to, stride);
+      add_pair<R, Rows, Cols>(part, pair, model, scale, stored, b, to, stride);
     }
   });
 }

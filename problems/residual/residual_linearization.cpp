@@ -1,6 +1,8 @@
 // Evaluation of residual blocks with derivatives, and what needs no matrix: gradient, products, diagonal.
 #include "problems/residual/residual_linearization.h"
 
+#include <tbb/parallel_invoke.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -8,6 +10,7 @@
 #include "core/scratch.h"
 #include "core/vector.h"
 #include "core/wide_vectors.h"
+#include "problems/residual/assembly_kernels.h"
 #include "problems/residual/residual_kernels.h"
 
 namespace kappa::detail {
@@ -107,7 +110,6 @@ void ResidualLinearization::prepare(const ResidualProblem::Impl& problem, std::s
     slots_ += part.count * family.slots;
     pairs_ += part.count * pairs_of(family.slots);
     part.r.resize(at(part.count * family.residuals));
-    part.J.resize(at(part.count * family.residuals * family.columns));
     part.weight.resize(part.robust ? at(part.count) : 0);
     append_chunks(part.number, family, part.count, chunks_);
     entries_ += static_cast<double>(part.count * family.residuals * family.columns);
@@ -140,6 +142,15 @@ auto transposed_with(const double* u) {
   };
 }
 
+/// The same with Jacobians that are not kept.
+auto transposed_with(const double* u, const Derivatives& of) {
+  return [u, of](const Part& part, Index b, int slot, double* to) {
+    const Family& family = *part.family;
+    add_transposed(of.jacobian(b) + family.column[at(slot)], family.columns, family.residuals,
+                   part.sizes[slot], u + part.base + b * family.residuals, to);
+  };
+}
+
 }  // namespace
 
 template <class Evaluate>
@@ -161,33 +172,33 @@ bool ResidualLinearization::for_each_run(const Part& part, Index first, Index co
 
 ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const BlockChunk& chunk,
                                                                       const std::array<bool, 2>& assembled,
-                                                                      FaultRecord& faults,
-                                                                      std::atomic<bool>& suspect) {
+                                                                      Interim& interim) {
   Part& part = parts_[at(chunk.family)];
   const Family& family = *part.family;
   const Index R = family.residuals;
   ChunkSum sum;
-  const Index batch = batch_size(family, 1);
-  for (Index begun = 0; begun < chunk.count; begun += batch) {
-    const Index first = chunk.first + begun;
-    const Index count = std::min(batch, chunk.count - begun);
+  for_each_batch(part, chunk, [&](Index first, Index count) {
+    if (sum.broken) {
+      return;
+    }
     SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
     problem_->point_at(
         *layout_, family, plain_dense_ ? 1 : count, [&](Index b) { return part.local_of(first + b); },
         x_.data(), pointers.data());
+    SmallScratch<double, batch_entries> rows(rows_current_ || by_columns() ? 0 : count * part.entries());
+    double* const J = rows_current_ ? part.J.data() + first * part.entries() : rows.data();
     Index evaluated = count;
     const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
       const BlockRange range{
           local, run, pointers.data() + done * family.slots,
           plain_dense_ ? BlockRange::Parameters::shared : BlockRange::Parameters::of_each_block};
       double* r = part.r.data() + (first + done) * R;
-      double* J = part.J.data() + (first + done) * R * family.columns;
       const Index refused =
           by_columns() ? family.terms->jacobian_columns(range, r, root_matrix_.data() + first + done, rows_)
           : order_ == Order::second
-              ? family.terms->hessians(range, nullptr, r, J,
+              ? family.terms->hessians(range, nullptr, r, J + done * part.entries(),
                                        part.S.data() + (first + done) * family.triangle())
-              : family.terms->jacobians(range, r, J);
+              : family.terms->jacobians(range, r, J + done * part.entries());
       if (refused >= 0) {
         evaluated = done + refused - local;
       }
@@ -222,16 +233,18 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
         u[k] = outer * r[k];
       }
     }
+    const Derivatives of = part.derivatives(J, first);
     if (!plain_dense_) {
-      sum.rounding += rounding(part, first, evaluated);
+      sum.rounding += rounding(part, of, evaluated);
     }
     sum.value += batch_sum;
     if (!std::isfinite(batch_sum)) {
       for (Index b = first; b < first + evaluated; ++b) {
         const Fault fault = problem_->value_fault(family, part.local_of(b), part.residual(b));
         if (fault.any()) {
-          faults.add(fault);
-          return sum;
+          interim.faults.add(fault);
+          sum.broken = true;
+          return;
         }
       }
     }
@@ -239,11 +252,13 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
       Fault fault;
       fault.kind = Fault::Kind::refused;
       fault.block = family.global[at(part.local_of(first + evaluated))];
-      faults.add(fault);
-      return sum;
+      interim.faults.add(fault);
+      sum.broken = true;
+      return;
     }
     if (part.shape->curved) {
-      project(part, first, count);
+      project(part, first, count, J,
+              order_ == Order::second ? part.S.data() + first * family.triangle() : nullptr);
     }
     if (order_ == Order::second) {
       const double* S = part.second(first);
@@ -252,27 +267,38 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
         zero += 0.0 * S[i];
       }
       if (!(zero == 0)) {
-        suspect.store(true, std::memory_order_relaxed);
+        interim.suspect.store(true, std::memory_order_relaxed);
       }
     }
-  }
-  if (scattered_) {
-    scatter_gradient(part, chunk.first, chunk.count);
-    for (const Model model : {Model::exact, Model::gauss_newton}) {
-      if (assembled[slot_of(model)]) {
-        scatter_matrix(model, part, chunk.first, chunk.count);
+    if (scattered_) {
+      scatter_gradient(part, of, count);
+      for (const Model model : {Model::exact, Model::gauss_newton}) {
+        if (assembled[slot_of(model)]) {
+          scatter_matrix(model, part, of, count);
+        }
       }
     }
-  }
+  });
   return sum;
 }
 
-void ResidualLinearization::project(Part& part, Index first, Index count) {
+bool ResidualLinearization::evaluate_rows(const Part& part, Index first, Index count, double* r,
+                                          double* J) const {
   const Family& family = *part.family;
-  for (Index b = first; b < first + count; ++b) {
-    double* J = part.J.data() + b * family.residuals * family.columns;
-    double* S = order_ == Order::second ? part.S.data() + b * family.triangle() : nullptr;
-    spaces_.project(family, part.blocks_of(b), part.residual(b), J, S);
+  SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
+  problem_->point_at(
+      *layout_, family, count, [&](Index b) { return part.local_of(first + b); }, x_.data(), pointers.data());
+  return for_each_run(part, first, count, [&](Index local, Index done, Index run) {
+    return family.terms->jacobians({local, run, pointers.data() + done * family.slots},
+                                   r + done * family.residuals, J + done * part.entries()) < 0;
+  });
+}
+
+void ResidualLinearization::project(const Part& part, Index first, Index count, double* J, double* S) const {
+  const Family& family = *part.family;
+  for (Index b = 0; b < count; ++b) {
+    spaces_.project(family, part.blocks_of(first + b), part.residual(first + b), J + b * part.entries(),
+                    S != nullptr ? S + b * family.triangle() : nullptr);
   }
 }
 
@@ -330,34 +356,29 @@ Fault ResidualLinearization::derivative_fault(Index below) const {
   return first;
 }
 
-/// sum_k |u_k| sum_j |J_kj x_j| over blocks [first, first + count), of ambient J and x: the residuals are
-/// differences of numbers of the size of x's entries, not of the step's. By columns, which needs one sum
-/// along a row at the end instead of one in every row.
-double ResidualLinearization::rounding(const Part& part, Index first, Index count) const {
+/// sum_k |u_k| sum_j |J_kj x_j| over a batch's blocks, of ambient J and x: the residuals are differences of
+/// numbers of the size of x's entries, not of the step's.
+double ResidualLinearization::rounding(const Part& part, const Derivatives& of, Index count) const {
   const Family& family = *part.family;
   const Index R = family.residuals;
   const Index N = family.columns;
-  SmallScratch<double, 64> column(N);
-  SmallScratch<double, 64> total(N);
-  std::fill_n(total.data(), N, 0.0);
-  for (Index b = first; b < first + count; ++b) {
-    const double* J = part.jacobian(b);
-    const double* u = work_.data() + part.base + b * R;
-    std::fill_n(column.data(), N, 0.0);
-    for (Index k = 0; k < R; ++k) {
-      for (Index i = 0; i < N; ++i) {
-        column[i] += std::fabs(u[k] * J[k * N + i]);
-      }
-    }
+  SmallScratch<double, batch_numbers> sizes(N * count);
+  for (Index b = 0; b < count; ++b) {
+    const std::int32_t* blocks = part.blocks_of(of.first + b);
+    double* to = sizes.data() + b * N;
     for (int s = 0; s < family.slots; ++s) {
-      const Index offset = layout_->offset[at(part.blocks_of(b)[s])];
-      const Index begin = family.column[at(s)];
-      for (Index i = 0; offset >= 0 && i < family.sizes[s]; ++i) {
-        total[begin + i] += column[begin + i] * std::fabs(x_[at(offset + i)]);
+      const Index offset = layout_->offset[at(blocks[s])];
+      for (Index i = 0; i < family.sizes[s]; ++i) {
+        *to++ = offset >= 0 ? std::fabs(x_[at(offset + i)]) : 0.0;
       }
     }
   }
-  return std::accumulate(total.data(), total.data() + N, 0.0);
+  return absolute_sum({.blocks = count,
+                       .residuals = R,
+                       .columns = N,
+                       .u = work_.data() + part.base + of.first * R,
+                       .J = of.J,
+                       .x = sizes.data()});
 }
 
 EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem, const Request& request,
@@ -372,11 +393,26 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
   x_.assign(x.begin(), x.end());
   matrix_filled_ = {};
   root_filled_ = false;
-  rows_current_ = !by_columns();
+  // What was asked for at the last point will be asked for here.
+  std::array<bool, 2> assembled = matrix_asked_;
+  if (request.blocks && scattered_) {
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      assembled[slot_of(model)] |= request.models.contains(model);
+    }
+  }
+  assembled[slot_of(Model::exact)] &= order == Order::second;
+  matrix_asked_ = {};
+  const bool asked_for_blocks = assembled[0] || assembled[1];
+  rows_current_ = !by_columns() && !(scattered_ && order == Order::first && !rows_asked_ &&
+                                     (asked_for_blocks || !includes(request.want, Want::linearization)));
+  rows_asked_ = false;
   if (plain_dense_) {
     shape_root();
   }
   for (Part& part : parts_) {
+    if (rows_current_) {
+      part.J.resize(at(part.count * part.entries()));
+    }
     if (order == Order::second) {
       part.S.resize(at(part.count * part.family->triangle()));
     }
@@ -389,34 +425,28 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
       return EvalStatus::outside_domain;
     }
   }
-  FaultRecord faults;
-  std::atomic<bool> interrupted = false;
-  std::atomic<bool> suspect = false;
+  Interim interim;
   const double work = order == Order::second ? 40 * entries_ : 10 * entries_;
-  // What was asked for at the last point will be asked for here.
-  std::array<bool, 2> assembled = matrix_asked_;
-  assembled[slot_of(Model::exact)] &= order == Order::second;
-  matrix_asked_ = {};
   if (scattered_) {
-    plan_variables();
+    plan(assembled);
   }
   for_each_chunk(tasks(), work, [&](Index task) {
     for (const BlockChunk& chunk : chunks_of(task)) {
       if (request.interrupt != nullptr && request.interrupt->requested()) {
-        interrupted.store(true, std::memory_order_relaxed);
+        interim.interrupted.store(true, std::memory_order_relaxed);
       }
       const Part& part = parts_[at(chunk.family)];
       const Index first_block = part.family->global[at(part.local_of(chunk.first))];
-      if (interrupted.load(std::memory_order_relaxed) || first_block >= faults.block()) {
+      if (interim.interrupted.load(std::memory_order_relaxed) || first_block >= interim.faults.block()) {
         return;
       }
-      partial_[at(&chunk - chunks_.data())] = evaluate_chunk(chunk, assembled, faults, suspect);
+      partial_[at(&chunk - chunks_.data())] = evaluate_chunk(chunk, assembled, interim);
     }
   });
-  if (interrupted.load()) {
+  if (interim.interrupted.load()) {
     return EvalStatus::interrupted;
   }
-  Fault first = faults.first();
+  Fault first = interim.faults.first();
   ChunkSum dense;
   if (!first.any() && plain_dense_) {
     compute_dense(dense);
@@ -431,7 +461,7 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
     }
   }
   // A derivative that is not finite leaves its trace in the gradient, whatever it is multiplied by.
-  if (first.any() || suspect.load() || !all_finite(gradient_)) {
+  if (first.any() || interim.suspect.load() || !all_finite(gradient_)) {
     const Fault derivative = derivative_fault(first.block);
     first = derivative.any() ? derivative : first;
   }
@@ -455,6 +485,52 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
 }
 
 template <class Add>
+void ResidualLinearization::scatter(const Part& part, Index first, Index count, double* out,
+                                    const Add& add) const {
+  const int slots = part.family->slots;
+  for (int s = 0; s < slots; ++s) {
+    scatter_slot(part, s, first, count, out, add);
+  }
+}
+
+template <class Add>
+void ResidualLinearization::scatter_slot(const Part& part, int slot, Index first, Index count, double* out,
+                                         const Add& add) const {
+  const int slots = part.family->slots;
+  const Index* start = layout_->variable_offset.data();
+  for (Index b = first; b < first + count; ++b) {
+    const ScatteredSums::Place place = variable_sums_.place(part.first_slot + b * slots + slot, out, start);
+    if (place.to != nullptr) {
+      if (place.first) {
+        std::fill_n(place.to, part.sizes[slot], 0.0);
+      }
+      add(part, b, slot, place.to);
+    }
+  }
+}
+
+void ResidualLinearization::scatter_gradient(const Part& part, const Derivatives& of, Index count) {
+  const Family& family = *part.family;
+  const int slots = family.slots;
+  for (int s = 0; s < slots; ++s) {
+    if (const TransposedKernel add = transposed_kernel(family.residuals, part.sizes[s])) {
+      add({.count = count,
+           .A = of.J + family.column[at(s)],
+           .columns = family.columns,
+           .step = of.entries,
+           .u = work_.data() + part.base + of.first * family.residuals,
+           .sums = variable_sums_,
+           .contribution = part.first_slot + of.first * slots + s,
+           .slots = slots,
+           .values = gradient_.data(),
+           .start = layout_->variable_offset.data()});
+    } else {
+      scatter_slot(part, s, of.first, count, gradient_.data(), transposed_with(work_.data(), of));
+    }
+  }
+}
+
+template <class Add>
 void ResidualLinearization::sum_by_variable(VectorRef out, const Add& add) const {
   if (!scattered_) {
     std::fill(out.begin(), out.end(), 0.0);
@@ -474,29 +550,34 @@ void ResidualLinearization::sum_by_variable(VectorRef out, const Add& add) const
   for_each_chunk(tasks(), entries_, [&](Index task) {
     for (const BlockChunk& chunk : chunks_of(task)) {
       const Part& part = parts_[at(chunk.family)];
-      const int slots = part.family->slots;
-      for (Index b = chunk.first; b < chunk.first + chunk.count; ++b) {
-        for (int s = 0; s < slots; ++s) {
-          const ScatteredSums::Place place =
-              variable_sums_.place(part.first_slot + b * slots + s, out.data(), layout_->variable_offset);
-          if (place.to != nullptr) {
-            if (place.first) {
-              std::fill_n(place.to, part.sizes[s], 0.0);
-            }
-            add(part, b, s, place.to);
-          }
-        }
-      }
+      for_each_batch(part, chunk,
+                     [&](Index first, Index count) { scatter(part, first, count, out.data(), add); });
     }
   });
   variable_sums_.finish(out.data(), layout_->variable_offset);
+}
+
+void ResidualLinearization::plan(const std::array<bool, 2>& assembled) const {
+  const auto matrices = [&] {
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      if (assembled[slot_of(model)]) {
+        shape_matrix(model);
+      }
+    }
+  };
+  if (!variables_planned_ && !matrix_planned_) {
+    tbb::parallel_invoke(matrices, [&] { plan_variables(); });
+  } else {
+    plan_variables();
+    matrices();
+  }
 }
 
 void ResidualLinearization::plan_variables() const {
   if (variables_planned_) {
     return;
   }
-  std::vector<std::uint32_t>& destination = variable_sums_.destination;
+  BulkVector<std::uint32_t>& destination = variable_sums_.destination;
   destination.resize(at(slots_));
   for (const Part& part : parts_) {
     const int slots = part.family->slots;
@@ -514,8 +595,13 @@ void ResidualLinearization::plan_variables() const {
       [&](Index task, const auto& visit) {
         for (const BlockChunk& chunk : chunks_of(task)) {
           const Part& part = parts_[at(chunk.family)];
-          const Index begin = part.first_slot + chunk.first * part.family->slots;
-          visit(begin, begin + chunk.count * part.family->slots, 1);
+          const int slots = part.family->slots;
+          for_each_batch(part, chunk, [&](Index first, Index count) {
+            const Index begin = part.first_slot + first * slots;
+            for (int s = 0; s < slots; ++s) {  // as scatter does
+              visit(begin + s, begin + count * slots, slots);
+            }
+          });
         }
       });
   variables_planned_ = true;
@@ -578,34 +664,36 @@ void ResidualLinearization::compute_dense(ChunkSum& sum) {
 }
 
 void ResidualLinearization::need_rows() const {
+  rows_asked_ = true;
   if (rows_current_) {
     return;
   }
-  const Index n = size();
-  std::vector<double>& J = parts_[0].J;
-  for (Index j = 0; j < n; ++j) {
-    for (Index k = 0; k < rows_; ++k) {
-      J[at(k * n + j)] = root_matrix_[at(j * rows_ + k)];
-    }
+  for (Part& part : parts_) {
+    part.J.resize(at(part.count * part.entries()));
   }
   rows_current_ = true;
-}
-
-void ResidualLinearization::scatter_gradient(const Part& part, Index first, Index count) {
-  const int slots = part.family->slots;
-  const auto add = transposed_with(work_.data());
-  for (Index b = first; b < first + count; ++b) {
-    for (int s = 0; s < slots; ++s) {
-      const ScatteredSums::Place place =
-          variable_sums_.place(part.first_slot + b * slots + s, gradient_.data(), layout_->variable_offset);
-      if (place.to != nullptr) {
-        if (place.first) {
-          std::fill_n(place.to, part.sizes[s], 0.0);
-        }
-        add(part, b, s, place.to);
+  if (by_columns()) {
+    const Index n = size();
+    BulkVector<double>& J = parts_[0].J;
+    for (Index j = 0; j < n; ++j) {
+      for (Index k = 0; k < rows_; ++k) {
+        J[at(k * n + j)] = root_matrix_[at(j * rows_ + k)];
       }
     }
+    return;
   }
+  for_each_chunk(static_cast<Index>(chunks_.size()), 10 * entries_, [&](Index c) {
+    const BlockChunk& chunk = chunks_[at(c)];
+    Part& part = parts_[at(chunk.family)];
+    for_each_batch(part, chunk, [&](Index first, Index count) {
+      SmallScratch<double, batch_numbers> r(count * part.family->residuals);
+      double* J = part.J.data() + first * part.entries();
+      evaluate_rows(part, first, count, r.data(), J);  // refuses only what was refused before
+      if (part.shape->curved) {
+        project(part, first, count, J, nullptr);
+      }
+    });
+  });
 }
 
 void ResidualLinearization::block_product(const Part& part, Index b, ConstVectorRef v, double* t) const {
@@ -702,6 +790,7 @@ bool ResidualLinearization::diagonal(Model model, VectorRef out) const {
     matrix_[slot_of(model)].diagonal(out);
     return true;
   }
+  need_rows();
   sum_by_variable(out, [&](const Part& part, Index b, int slot, double* to) {
     const Family& family = *part.family;
     const BlockWeight w = weight_of(part, b);
@@ -746,6 +835,25 @@ bool ResidualLinearization::jacobian_transpose_product(ConstVectorRef w, VectorR
     double* t = work_.data() + part.base + b * R;
     std::copy_n(w.data() + row_of(part, b), R, t);
     apply_root(weight_of(part, b), part.residual(b), R, t);
+  });
+  sum_by_variable(out, transposed_with(work_.data()));
+  return true;
+}
+
+bool ResidualLinearization::cross_gradient(const Linearization& other, VectorRef out) const {
+  const auto* at_other = dynamic_cast<const ResidualLinearization*>(&other);
+  if (at_other == nullptr || at_other->layout_ != layout_ || at_other->terms_ != terms_) {
+    return false;
+  }
+  need_rows();
+  expects(static_cast<Index>(out.size()) == size(),
+          "ResidualLinearization::cross_gradient: out is not size() long");
+  for_each_block(0.1, [&](const Part& part, Index b) {
+    const Part& there = at_other->parts_[at(part.number)];
+    const double outer = at_other->weight_of(there, b).outer;
+    const int R = part.family->residuals;
+    double* t = work_.data() + part.base + b * R;
+    std::transform(there.residual(b), there.residual(b) + R, t, [&](double r) { return outer * r; });
   });
   sum_by_variable(out, transposed_with(work_.data()));
   return true;

@@ -14,8 +14,9 @@
 // On manifolds J and S are those of step -> r(retract(x, step)): they are projected to the tangent spaces
 // right after their evaluation, and everything after sees tangent sizes only.
 //
-// Memory: r and J, S where exact is asked for, and a list entry of 8 bytes for each block and slot. A dense
-// matrix is given up to 4000 variables, a root up to 8 million entries.
+// Memory: r, S where exact is asked for, and a list entry of 4 bytes for each block and pair of slots. J is
+// kept only where it is asked for: block matrices and the gradient are summed while a batch's J is in the
+// cache. A dense matrix is given up to 4000 variables, a root up to 8 million entries.
 //
 // References: Triggs, McLauchlan, Hartley, Fitzgibbon: Bundle adjustment, a modern synthesis, 2000,
 // section 4.3; Transtrum, Sethna: Improvements to the Levenberg-Marquardt algorithm, 2012, eq. 10.
@@ -46,6 +47,18 @@ struct BlockWeight {
   double radial(Model model) const { return model == Model::exact ? exact : gauss_newton; }
 };
 
+/// J and S of the blocks of a part from `first` on, one behind the other.
+struct Derivatives {
+  const double* J;
+  const double* S;
+  Index first;
+  Index entries;   ///< of J in a block
+  Index triangle;  ///< of S in a block
+
+  const double* jacobian(Index b) const { return J + (b - first) * entries; }
+  const double* second(Index b) const { return S + (b - first) * triangle; }
+};
+
 /// The blocks of one shape that take part: all of them, or those of a sample.
 struct Part {
   std::int32_t number = 0;
@@ -60,16 +73,25 @@ struct Part {
   Index first_slot = 0;    ///< of the part among the slots of all blocks
   Index first_pair = 0;    ///< of the part among the pairs of slots of all blocks
   bool robust = false;
-  std::vector<double> r, J, S;
+  BulkVector<double> r, J, S;
   std::vector<BlockWeight> weight;  ///< where robust
 
   const double* residual(Index b) const { return r.data() + b * family->residuals; }
   const double* jacobian(Index b) const { return J.data() + b * family->residuals * family->columns; }
   const double* second(Index b) const { return S.data() + b * family->triangle(); }
 
+  Derivatives derivatives(const double* J_of_first, Index first) const {
+    return {J_of_first, S.empty() ? nullptr : second(first), first, entries(), family->triangle()};
+  }
+  Derivatives stored() const { return derivatives(J.data(), 0); }
+  Index entries() const { return Index{family->residuals} * family->columns; }
+
   Index local_of(Index b) const { return local.empty() ? b : local[at(b)]; }
   const std::int32_t* blocks_of(Index b) const { return family->blocks_of(local_of(b)); }
 };
+
+/// Which terms of a model's matrix: the product of Jacobians and those of second derivatives, or the latter.
+enum class Terms : std::uint8_t { all, second };
 
 /// Rows of slot a, columns of slot b of a part's blocks.
 struct SlotPair {
@@ -103,6 +125,7 @@ class ResidualLinearization final : public Linearization {
   Index residuals() const override { return rows_; }
   bool jacobian_product(ConstVectorRef v, VectorRef out) const override;
   bool jacobian_transpose_product(ConstVectorRef w, VectorRef out) const override;
+  bool cross_gradient(const Linearization& other, VectorRef out) const override;
   bool second_directional(ConstVectorRef v, VectorRef out) const override;
 
  private:
@@ -112,29 +135,49 @@ class ResidualLinearization final : public Linearization {
   void prepare(const ResidualProblem::Impl& problem, std::span<const Index> terms);
   void take_sample(std::span<const Index> terms);
   /// Decides where the contributions to sums over variables, and to the blocks of a matrix, go.
+  void plan(const std::array<bool, 2>& assembled) const;
   void plan_variables() const;
   void plan_matrix(BlockStructure& structure) const;
+  /// Throws Error where two parameter blocks of the group that is eliminated first share a residual block.
+  void expect_independent_group() const;
   void shape_matrix(Model model) const;
-  /// Adds a chunk's blocks [first, first + count) to the model's matrix, pair of slots by pair of slots.
-  void scatter_matrix(Model model, const Part& part, Index first, Index count) const;
+  /// Adds the first `count` of a batch's blocks to the model's matrix, pair of slots by pair of slots.
+  void scatter_matrix(Model model, const Part& part, const Derivatives& of, Index count) const;
+  template <Terms terms>
+  void scatter_rest(Model model, const Part& part, SlotPair pair, const Derivatives& of, Index count,
+                    Index contribution) const;
   void finish_matrix(Model model) const;
-  void scatter_gradient(const Part& part, Index first, Index count);
+  /// Adds a batch's add(part, block, slot, to) to sums over variables, slot by slot.
+  template <class Add>
+  void scatter(const Part& part, Index first, Index count, double* out, const Add& add) const;
+  template <class Add>
+  void scatter_slot(const Part& part, int slot, Index first, Index count, double* out, const Add& add) const;
+  void scatter_gradient(const Part& part, const Derivatives& of, Index count);
 
   struct ChunkSum {
     double value = 0;     ///< of the losses
     double rounding = 0;  ///< of |u_k| |J_kj x_j|, u the weighted residuals
+    bool broken = false;  ///< a fault ended it
   };
-  double rounding(const Part& part, Index first, Index count) const;
+  double rounding(const Part& part, const Derivatives& of, Index count) const;
+  struct Interim {
+    FaultRecord faults;
+    std::atomic<bool> suspect = false;  ///< a second derivative is not finite
+    std::atomic<bool> interrupted = false;
+  };
   /// Evaluates a chunk and adds it to the gradient and to the matrices that are `assembled` (exact,
   /// gauss_newton).
-  ChunkSum evaluate_chunk(const BlockChunk& chunk, const std::array<bool, 2>& assembled, FaultRecord& faults,
-                          std::atomic<bool>& suspect);
+  ChunkSum evaluate_chunk(const BlockChunk& chunk, const std::array<bool, 2>& assembled, Interim& interim);
+  /// J of blocks [first, first + count) as their family gives it, ambient; false where it refuses one.
+  bool evaluate_rows(const Part& part, Index first, Index count, double* r, double* J) const;
   /// The first derivative that is not finite in residual blocks below `below`.
   Fault derivative_fault(Index below) const;
-  /// Whether the family writes the root itself, and part.J only follows where it is needed.
+  /// Whether the family writes the root itself.
   bool by_columns() const {
     return plain_dense_ && order_ == Order::first && parts_[0].family->residuals == 1;
   }
+  /// Makes part.J current. Where sums are formed as blocks are evaluated it is not kept, since writing and
+  /// reading it takes longer than all else, unless someone asked for it at the last point.
   void need_rows() const;
   void shape_root() const;
   /// Gradient, diagonal, root and rounding of a plain dense problem, in one pass over the Jacobian.
@@ -153,7 +196,7 @@ class ResidualLinearization final : public Linearization {
   Index offset_of(const Part& part, Index b, int slot) const {
     return layout_->tangent_offset[at(part.blocks_of(b)[slot])];
   }
-  void project(Part& part, Index first, Index count);
+  void project(const Part& part, Index first, Index count, double* J, double* S) const;
   void add_bend(const Part& part, Index first, Index count, const double* const* pointers, const double* bend,
                 double* t) const;
 
@@ -186,6 +229,15 @@ class ResidualLinearization final : public Linearization {
     return std::span(chunks_).subspan(at(begin), at((task + 1) * chunks / tasks() - begin));
   }
   static constexpr Index most_tasks = 64;
+  /// body(first, count) for the batches of a chunk: few enough blocks that their Jacobians stay in the cache
+  /// while they are added up.
+  template <class Body>
+  static void for_each_batch(const Part& part, const BlockChunk& chunk, const Body& body) {
+    const Index batch = linear_batch(*part.family);
+    for (Index begun = 0; begun < chunk.count; begun += batch) {
+      body(chunk.first + begun, std::min(batch, chunk.count - begun));
+    }
+  }
   static Index pairs_of(Index slots) { return slots * (slots + 1) / 2; }
   static std::size_t slot_of(Model model) { return model == Model::exact ? 0 : 1; }
 
@@ -204,8 +256,9 @@ class ResidualLinearization final : public Linearization {
     Index row;
   };
   std::vector<Sampled> sampled_;     ///< the same in ascending order, with their rows
-  mutable std::vector<Part> parts_;  ///< J follows by need_rows() where the root came first
+  mutable std::vector<Part> parts_;  ///< their J only after need_rows(), unless it was kept
   mutable bool rows_current_ = true;
+  mutable bool rows_asked_ = false;  ///< at this point; then they are kept at the next
   TangentSpaces spaces_;
   std::vector<BlockChunk> chunks_;  ///< by part, not by family
   std::vector<ChunkSum> partial_;

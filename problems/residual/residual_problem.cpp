@@ -253,6 +253,24 @@ ResidualProblem::~ResidualProblem() = default;
 ResidualProblem::ResidualProblem(ResidualProblem&&) noexcept = default;
 ResidualProblem& ResidualProblem::operator=(ResidualProblem&&) noexcept = default;
 
+void ResidualProblem::reserve(Index parameter_blocks, Index values, Index residual_blocks) {
+  impl_->values.reserve(at(values));
+  impl_->start.reserve(at(parameter_blocks) + 1);
+  impl_->constant.reserve(at(parameter_blocks));
+  impl_->blocks.reserve(at(residual_blocks));
+  impl_->expected_blocks = residual_blocks;
+}
+
+void ResidualProblem::number(ParameterBlock first, Index count, std::string prefix) {
+  expect_handle(*impl_, first, "number");
+  if (count < 0 || first.index + count > parameter_blocks()) {
+    throw Error("ResidualProblem::number: " + std::to_string(count) + " parameter blocks from block " +
+                std::to_string(first.index) + " on are more than the problem has (" +
+                std::to_string(parameter_blocks()) + "); add them first");
+  }
+  impl_->numbered.push_back({first.index, count, std::move(prefix)});
+}
+
 ParameterBlock ResidualProblem::add_parameters(ConstVectorRef initial, std::string name) {
   const Index index = impl_->parameter_blocks();
   if (initial.empty()) {
@@ -270,7 +288,10 @@ ParameterBlock ResidualProblem::add_parameters(ConstVectorRef initial, std::stri
   if (!impl_->manifolds.empty()) {
     impl_->manifolds.emplace_back();
   }
-  impl_->names.push_back(std::move(name));
+  if (!name.empty()) {
+    impl_->names.resize(at(index) + 1);
+    impl_->names.back() = std::move(name);
+  }
   impl_->structure_changed();
   return {index};
 }
@@ -304,6 +325,20 @@ void ResidualProblem::set_constant(ParameterBlock block) {
 void ResidualProblem::set_variable(ParameterBlock block) {
   expect_handle(*impl_, block, "set_variable");
   impl_->constant[at(block.index)] = 0;
+  impl_->structure_changed();
+}
+
+void ResidualProblem::set_elimination_group(ParameterBlock block, Index group) {
+  expect_handle(*impl_, block, "set_elimination_group");
+  if (group < -1 || group > std::numeric_limits<std::int32_t>::max()) {
+    throw Error("ResidualProblem::set_elimination_group: group " + std::to_string(group) +
+                " of parameter block '" + impl_->name(block) + "'; groups are 0 or more, and -1 is none");
+  }
+  std::vector<std::int32_t>& groups = impl_->elimination_group;
+  if (groups.size() <= at(block.index)) {
+    groups.resize(at(impl_->parameter_blocks()), -1);
+  }
+  groups[at(block.index)] = static_cast<std::int32_t>(group);
   impl_->structure_changed();
 }
 
@@ -346,6 +381,12 @@ ResidualFamily* ResidualProblem::add_family(detail::TypeKey key, std::unique_ptr
     column += size;
   }
   family.terms = std::move(terms);
+  const Index expected = impl_->expected_blocks - residual_blocks();
+  if (expected > 0) {
+    family.parameters.reserve(at(expected * family.slots));
+    family.global.reserve(at(expected));
+    family.terms->reserve(expected);
+  }
   const auto number = static_cast<std::int32_t>(impl_->families.size());
   impl_->families.push_back(std::move(family));
   impl_->family_by_key.emplace(key, number);
@@ -627,7 +668,7 @@ std::string ResidualProblem::variable_name(Index i) const {
   const ParameterBlock block{layout.parameter[at(variable)]};
   const std::string text = impl_->name(block);
   const char* entry = impl_->manifold(block.index) != nullptr ? ", tangent entry " : ", entry ";
-  return impl_->size(block.index) == 1 && !impl_->names[at(block.index)].empty()
+  return impl_->size(block.index) == 1 && !impl_->given_name(block.index).empty()
              ? text
              : text + entry + std::to_string(i - layout.variable_offset[at(variable)]);
 }

@@ -25,6 +25,20 @@ std::uint64_t next_revision() {
   return ++last;
 }
 
+/// Of each variable block; empty where none is in a group.
+std::vector<std::int32_t> elimination_groups(const ResidualProblem::Impl& problem, const Layout& layout) {
+  const std::vector<std::int32_t>& given = problem.elimination_group;
+  std::vector<std::int32_t> out;
+  if (given.empty()) {
+    return out;
+  }
+  for (const std::int32_t block : layout.parameter) {
+    out.push_back(at(block) < given.size() ? given[at(block)] : -1);
+  }
+  const bool any = std::any_of(out.begin(), out.end(), [](std::int32_t group) { return group >= 0; });
+  return any ? out : std::vector<std::int32_t>();
+}
+
 /// Groups the blocks of a family by the tangent sizes of their slots.
 void append_shapes(const ResidualProblem::Impl& problem, std::int32_t number, Layout& layout) {
   const Family& family = problem.families[at(number)];
@@ -94,6 +108,7 @@ std::shared_ptr<const Layout> build_layout(const ResidualProblem::Impl& problem)
     layout->tangent_dimension += problem.tangent_size(i);
   }
   layout->variable_offset.push_back(layout->tangent_dimension);
+  layout->elimination_group = elimination_groups(problem, *layout);
 
   for (std::size_t f = 0; f < problem.families.size(); ++f) {
     const Family& family = problem.families[f];
@@ -192,8 +207,20 @@ Fault ResidualProblem::Impl::value_fault(const detail::Family& family, Index loc
   return fault;
 }
 
+std::string ResidualProblem::Impl::given_name(Index block) const {
+  if (at(block) < names.size() && !names[at(block)].empty()) {
+    return names[at(block)];
+  }
+  for (const Numbered& range : numbered) {
+    if (block >= range.first && block < range.first + range.count) {
+      return range.prefix + " " + std::to_string(block - range.first);
+    }
+  }
+  return {};
+}
+
 std::string ResidualProblem::Impl::name(ParameterBlock block) const {
-  const std::string& given = names[at(block.index)];
+  const std::string given = given_name(block.index);
   return given.empty() ? "parameter block " + std::to_string(block.index) : given;
 }
 
@@ -217,7 +244,8 @@ std::string ResidualProblem::Impl::name(ResidualBlock block) const {
   for (int s = 0; s < named; ++s) {
     const Index parameter = family.blocks_of(address.local)[s];
     text += s == 0 ? "" : ", ";
-    text += names[at(parameter)].empty() ? name(ParameterBlock{parameter}) : "'" + names[at(parameter)] + "'";
+    const std::string given = given_name(parameter);
+    text += given.empty() ? name(ParameterBlock{parameter}) : "'" + given + "'";
   }
   return named < family.slots ? text + ", ..." : text;
 }

@@ -78,6 +78,15 @@ inline Index batch_size(const Family& family, Index numbers) {
   return whole_groups(std::min<Index>(fitting, 64));
 }
 
+/// Jacobian entries of a batch that stay in the first-level cache.
+inline constexpr Index batch_entries = 2048;
+
+/// Blocks in a batch whose Jacobians are added up right after they were evaluated.
+inline Index linear_batch(const Family& family) {
+  const Index entries = std::max<Index>(Index{family.residuals} * family.columns, 1);
+  return whole_groups(std::clamp<Index>(batch_entries / entries, group_blocks, batch_size(family, 1)));
+}
+
 /// A variable parameter block on a manifold.
 struct CurvedBlock {
   const Manifold* manifold;
@@ -102,12 +111,13 @@ struct Layout {
   Index dimension = 0;
   Index tangent_dimension = 0;
   Index residuals = 0;
-  std::vector<Index> offset;              ///< of each parameter block in x, -1 where constant
-  std::vector<Index> tangent_offset;      ///< of each parameter block in steps, -1 where constant
-  std::vector<std::int32_t> variable;     ///< number of each parameter block among the variable ones, or -1
-  std::vector<std::int32_t> parameter;    ///< parameter block of each variable one
-  std::vector<Index> variable_offset;     ///< variable blocks + 1, in steps
-  std::vector<CurvedBlock> curved;        ///< in the order of x
+  std::vector<Index> offset;            ///< of each parameter block in x, -1 where constant
+  std::vector<Index> tangent_offset;    ///< of each parameter block in steps, -1 where constant
+  std::vector<std::int32_t> variable;   ///< number of each parameter block among the variable ones, or -1
+  std::vector<std::int32_t> parameter;  ///< parameter block of each variable one
+  std::vector<Index> variable_offset;   ///< variable blocks + 1, in steps
+  std::vector<std::int32_t> elimination_group;  ///< of each variable block, -1 for none; empty where all are
+  std::vector<CurvedBlock> curved;              ///< in the order of x
   std::vector<std::int32_t> curved_of;    ///< number of each parameter block among them, or -1; empty if none
   Index projections = 0;                  ///< entries of all their P
   std::vector<Shape> shapes;              ///< family by family
@@ -169,7 +179,16 @@ struct ResidualProblem::Impl {
   std::vector<char> constant;  ///< by parameter block
   /// By parameter block, null where flat; empty while all are.
   std::vector<std::shared_ptr<const Manifold>> manifolds;
-  std::vector<std::string> names;     ///< by parameter block; empty where unnamed
+  /// By parameter block, -1 for none; empty or short where none were set.
+  std::vector<std::int32_t> elimination_group;
+  std::vector<std::string> names;  ///< by parameter block; empty or missing where unnamed
+  struct Numbered {
+    Index first;
+    Index count;
+    std::string prefix;
+  };
+  std::vector<Numbered> numbered;     ///< ranges of blocks that are named by a prefix and their number
+  Index expected_blocks = 0;          ///< residual blocks that there will be, as far as was said
   std::uint64_t values_revision = 0;  ///< counts changes of constants
   std::vector<double> lower, upper;   ///< bounds, like `values`; empty or short where none were set
   std::uint64_t bounds_revision = 0;  ///< counts their changes
@@ -179,7 +198,7 @@ struct ResidualProblem::Impl {
   std::int32_t recent_family = -1;
   std::vector<detail::Address> blocks;  ///< by residual block
   ResidualProblem::FindSymmetries find_symmetries;
-  std::vector<Loss> losses{Loss()};     ///< distinct ones; the trivial loss comes first
+  std::vector<Loss> losses{Loss()};  ///< distinct ones; the trivial loss comes first
   std::uint32_t recent_loss = 0;
 
   Index parameter_blocks() const { return static_cast<Index>(start.size()) - 1; }
@@ -224,6 +243,8 @@ struct ResidualProblem::Impl {
   /// The first fault among the values of one block, if any; `squares` is what their sum came to.
   detail::Fault value_fault(const detail::Family& family, Index local, const double* r) const;
 
+  /// The name that a parameter block was given, or nothing.
+  std::string given_name(Index block) const;
   std::string name(ParameterBlock block) const;
   std::string name(ResidualBlock block) const;
   std::string describe(const detail::Fault& fault) const;

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/scratch.h"
 #include "kappa/base.h"
+#include "kappa/bulk_vector.h"
 
 namespace kappa::detail {
 
@@ -25,7 +27,7 @@ class ScatteredSums {
 
   /// Before plan(): the number of the sum to which each contribution belongs, or nowhere; a contribution that
   /// is to be transposed has `transposed` added.
-  std::vector<std::uint32_t> destination;
+  BulkVector<std::uint32_t> destination;
   static constexpr std::uint32_t transposed = std::uint32_t{1} << 29U;
 
   struct Place {
@@ -41,7 +43,8 @@ class ScatteredSums {
     expects(outputs < static_cast<Index>(most_outputs), "ScatteredSums: too many sums");
     constexpr std::int32_t none = -1;
     constexpr std::int32_t several = -2;
-    std::vector<std::int32_t> owner(at(outputs), none);
+    Scratch<std::int32_t> owner(outputs);
+    std::fill_n(owner.data(), outputs, none);
     const auto for_each = [&](Index task, const auto& visit) {
       ranges(task, [&](Index begin, Index end, Index stride) {
         for (Index i = begin; i < end; i += stride) {
@@ -59,17 +62,19 @@ class ScatteredSums {
     }
     empty_.clear();
     shared_.clear();
-    std::vector<std::int32_t> shared_number(at(outputs), none);
+    Scratch<std::int32_t> shared_number(outputs);
+    std::fill_n(shared_number.data(), outputs, none);
     for (Index o = 0; o < outputs; ++o) {
-      if (owner[at(o)] == none) {
+      if (owner[o] == none) {
         empty_.push_back(o);
-      } else if (owner[at(o)] == several) {
-        shared_number[at(o)] = static_cast<std::int32_t>(shared_.size());
+      } else if (owner[o] == several) {
+        shared_number[o] = static_cast<std::int32_t>(shared_.size());
         shared_.push_back({o, {}});
       }
     }
     partial_start_.assign(1, 0);
-    std::vector<std::int32_t> last_task(at(outputs), none);
+    Scratch<std::int32_t> last_task(outputs);
+    std::fill_n(last_task.data(), outputs, none);
     std::vector<std::uint32_t> partial(shared_.size());
     work_ = 0;
     for (Index task = 0; task < tasks; ++task) {
@@ -94,7 +99,7 @@ class ScatteredSums {
     partials_.resize(at(partial_start_.back()));
   }
 
-  Place place(Index contribution, double* values, const std::vector<Index>& start) {
+  Place place(Index contribution, double* values, const Index* start) const {
     const std::uint32_t code = destination[at(contribution)];
     if (code == nowhere) {
       return {nullptr, false, false};
@@ -139,7 +144,7 @@ class ScatteredSums {
   std::vector<Index> empty_;
   std::vector<Shared> shared_;
   std::vector<Index> partial_start_;
-  std::vector<double> partials_;
+  mutable BulkVector<double> partials_;
   double work_ = 0;
 };
 

@@ -42,6 +42,9 @@ struct NielsenDampingOptions {
   double fall = 5;              // chosen on NIST and MGH (Nielsen 1999: 3)
   double rise = 2;              // Nielsen 1999, beta
   double good_large = 0.25;     // chosen on bundle problems: docs/benchmarks.md
+  double sure_large = 0.99;     // chosen on bundles and pose graphs: docs/benchmarks.md
+  double fall_sure = 100;       // the same
+  double fall_rejected = 2;     // the same
   double minimum = 1e-32;       // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
   double maximum = 1e32;        // the reciprocal of minimum
 };
@@ -65,6 +68,16 @@ constexpr Field<NielsenDampingOptions> fields[] = {
      "for problems of more than `large` variables, the ratio above which an accepted step divides the "
      "damping by "
      "`fall` at once; 1 for the smooth rule"},
+    {"sure_large", &NielsenDampingOptions::sure_large,
+     "chosen on bundles and pose graphs: docs/benchmarks.md",
+     "for problems of more than `large` variables, the ratio above which a step divides the damping by "
+     "`fall_sure`: the model foretold the decrease, so damping alone is what slows it"},
+    {"fall_sure", &NielsenDampingOptions::fall_sure, "chosen on bundles and pose graphs: docs/benchmarks.md",
+     "largest factor by which such a step divides the damping; at least 1"},
+    {"fall_rejected", &NielsenDampingOptions::fall_rejected,
+     "chosen on bundles and pose graphs: docs/benchmarks.md",
+     "for problems of more than `large` variables, the largest factor by which a step divides the damping "
+     "that was accepted after rejected ones; at least 1"},
     {"minimum", &NielsenDampingOptions::minimum,
      "eps^2: less, as squared singular value of a scaled Jacobian, is rounding",
      "a positive damping never falls below this; positive"},
@@ -81,6 +94,7 @@ class NielsenDamping final : public Acceptance {
   Control start(const StartInfo& info) override {
     nu_ = options_.rise;
     good_ = info.variables > options_.large ? options_.good_large : 1.0;
+    sure_ = info.variables > options_.large ? options_.sure_large : infinity;
     const double scale = info.gradient_norm / info.point_norm;
     blind_rescue_ = 1e-3 * (std::isfinite(scale) && scale > 0 ? scale : 1.0);
     return Damping{info.variables > options_.large
@@ -99,14 +113,18 @@ class NielsenDamping final : public Acceptance {
 
  private:
   Verdict accepted(double rho, double lambda) {
+    const bool after_rejections = nu_ > options_.rise;
     nu_ = options_.rise;
     if (lambda == 0) {
       return {Decision::accept, Damping{0.0}};
     }
     const double c = 2 * rho - 1;
-    const double factor =
-        rho > good_ ? 1 / options_.fall : std::max(1 / options_.fall, 1 - (options_.rise - 1) * c * c * c);
-    return {Decision::accept, Damping{std::clamp(lambda * factor, options_.minimum, options_.maximum)}};
+    const double factor = rho > sure_   ? 1 / options_.fall_sure
+                          : rho > good_ ? 1 / options_.fall
+                                        : std::max(1 / options_.fall, 1 - (options_.rise - 1) * c * c * c);
+    const double least = after_rejections && sure_ < infinity ? 1 / options_.fall_rejected : 0.0;
+    return {Decision::accept,
+            Damping{std::clamp(lambda * std::max(factor, least), options_.minimum, options_.maximum)}};
   }
 
   Verdict rejected(const Trial& trial, double lambda) {
@@ -129,6 +147,7 @@ class NielsenDamping final : public Acceptance {
   NielsenDampingOptions options_;
   double nu_ = 2;
   double good_ = 1;
+  double sure_ = infinity;
   double blind_rescue_ = 1e-3;
 };
 
@@ -145,6 +164,9 @@ NielsenDampingOptions checked(const Options& given) {
   require_option(o.accept >= 0 && o.accept < 1, part, "accept", o.accept,
                  "it must be at least 0 and below 1");
   require_option(o.good_large > 0, part, "good_large", o.good_large, "it must be positive");
+  require_option(o.sure_large > 0, part, "sure_large", o.sure_large, "it must be positive");
+  require_option(o.fall_sure >= 1 && o.fall_sure < infinity, part, "fall_sure", o.fall_sure,
+                 "it must be finite and at least 1");
   require_option(o.fall > 1, part, "fall", o.fall, "it must be above 1");
   require_option(o.rise > 1 && o.rise < infinity, part, "rise", o.rise, "it must be finite and above 1");
   return o;

@@ -235,7 +235,7 @@ void ReducedInverse::store(Index i, const Eigen::MatrixXd& columns, Index first_
 
 void ReducedInverse::invert(const BlockMatrix& S) {
   inverse_.structure = S.structure;
-  inverse_.values.resize(S.values.size());
+  inverse_.values.assign(S.values.size(), 0.0);
   if (dense_) {
     invert_dense();
   } else {

@@ -62,6 +62,7 @@ class LinearizationOperator final : public SymmetricOperator {
     return passes(Capability::root) && linearization().second_directional(v, out);
   }
 
+  bool passes(Capability c) const { return capabilities_.contains(c); }
   /// What both the linearization offers and this operator passes on.
   Offers offers() const override;
 
@@ -74,7 +75,6 @@ class LinearizationOperator final : public SymmetricOperator {
             "LinearizationOperator: refresh the curvature before using its operator");
     return *linearization_;
   }
-  bool passes(Capability c) const { return capabilities_.contains(c); }
 
   Model model_;
   CapabilitySet capabilities_;
@@ -88,7 +88,9 @@ class LinearizationCurvature final : public Curvature {
   LinearizationCurvature(Model model, CapabilitySet capabilities)
       : model_(model), operator_(model, capabilities) {}
 
-  CurvatureNeeds needs() const override { return {{model_}, CurvatureNeeds::History::none}; }
+  CurvatureNeeds needs() const override {
+    return {{model_}, CurvatureNeeds::History::none, operator_.passes(Capability::blocks)};
+  }
   void start() override { operator_.start(); }
   Status refresh(const Evaluation& now, const Evaluation* previous, ConstVectorRef step) override;
   const SymmetricOperator& at_point() const override { return operator_; }

@@ -10,5 +10,7 @@ CurvaturePart outer_product_part();
 CurvaturePart diagonal_part();
 CurvaturePart hessian_free_part();
 CurvaturePart running_diagonal_part();
+CurvaturePart structured_secant_part();
+CurvaturePart model_switch_part();
 
 }  // namespace kappa

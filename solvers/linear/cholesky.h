@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kappa/base.h"
+#include "kappa/bulk_vector.h"
 
 namespace kappa::detail {
 
@@ -47,9 +48,9 @@ class Cholesky {
   Index n_ = 0;
   double pivot_ = 0;
   double floor_ = 0;
-  std::vector<double> a_;
-  std::vector<double> packed_;  ///< a panel's triangle and the rows below it, see dense_kernels.h
-  std::vector<double> least_;   ///< the smallest admissible value of each pivot
+  BulkVector<double> a_;
+  BulkVector<double> packed_;  ///< a panel's triangle and the rows below it, see dense_kernels.h
+  std::vector<double> least_;  ///< the smallest admissible value of each pivot
 };
 
 }  // namespace kappa::detail

@@ -8,11 +8,14 @@
 namespace kappa::detail {
 namespace {
 
-constexpr double flops_per_byte = 3;        // 60 GFlop/s against 20 GB/s
-constexpr double expected_iterations = 50;  // of conjugate gradients to a forcing of 0.1
-constexpr double guess = 2;                 // how much faster conjugate gradients must promise to be
-constexpr double cheap = 50e6;              // flops of a dense factor: nothing can be gained
-constexpr double nearly_dense = 0.4;        // share of the blocks from which on a factor fills in
+constexpr double flops_per_byte = 3;      // 60 GFlop/s against 20 GB/s
+constexpr double bundle_iterations = 50;  // of conjugate gradients to a forcing of 0.1
+constexpr double graph_iterations =
+    500;                              // where fewer blocks are eliminated than kept, and errors travel far
+constexpr double affordable = 2e9;    // flops of a direct solution that is taken whatever else promises
+constexpr double guess = 2;           // how much faster conjugate gradients must promise to be
+constexpr double cheap = 50e6;        // flops of a dense factor: nothing can be gained
+constexpr double nearly_dense = 0.4;  // share of the blocks from which on a factor fills in
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
@@ -57,11 +60,13 @@ ReducedChoice choose_reduced(const SchurStructure& structure, const SchurPattern
   const auto p = static_cast<double>(structure.widest_eliminated);
   const double form = 1.5 * 2 * structure.pairs * c * c * p;
   const double stored = 8 * c * c * static_cast<double>(pattern.blocks());
+  const double iterations =
+      structure.eliminated_blocks() > 2 * structure.kept_blocks() ? bundle_iterations : graph_iterations;
   const double z = 4 * c * p * static_cast<double>(structure.couplings());
   ReducedChoice out;
   out.dense = {form + n * n * n / 3, 8 * n * n};
-  out.pcg = {form + expected_iterations * flops_per_byte * stored, stored};
-  out.implicit = {expected_iterations * flops_per_byte * z, z};
+  out.pcg = {form + iterations * flops_per_byte * stored, stored};
+  out.implicit = {iterations * flops_per_byte * z, z};
   const bool automatic = options.kind == ReducedKind::automatic;
   const bool sparse_enough = static_cast<double>(pattern.blocks()) < nearly_dense * kept * (kept + 1) / 2;
   if (options.kind == ReducedKind::sparse ||
@@ -83,7 +88,7 @@ ReducedChoice choose_reduced(const SchurStructure& structure, const SchurPattern
   out.kind = ReducedKind::implicit;
   consider(ReducedKind::dense, out.dense, 1);
   consider(ReducedKind::sparse, out.sparse, 1);
-  if (n * n * n / 3 > cheap) {
+  if (least > affordable) {
     consider(ReducedKind::pcg, out.pcg, guess);
     consider(ReducedKind::implicit, out.implicit, guess);
   }
@@ -114,6 +119,11 @@ void describe_reduced(const SchurStructure& structure, const ReducedChoice& choi
   std::string eliminated = "nothing";
   if (!whole) {
     print_to(eliminated, "%td blocks", structure.eliminated_blocks());
+  }
+  if (structure.group >= 0) {
+    std::string group;
+    print_to(group, " of the user's group %d", static_cast<int>(structure.group));
+    eliminated += group;
   }
   print_to(out, "%s %s of %td blocks (%td), %s eliminated: %.2g GFlop%s", kind, matrix,
            structure.kept_blocks(), structure.reduced_size(), eliminated.c_str(),

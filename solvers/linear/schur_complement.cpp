@@ -66,7 +66,7 @@ void SchurComplement::reserve() {
       reduction_.plan(SchurReduction::Form::diagonal, 0);
       break;
   }
-  S_.values.resize(at(reduction_.block_start().back()));
+  S_.values.assign(at(reduction_.block_start().back()), 0.0);
   if (direct()) {
     return;
   }

@@ -108,7 +108,7 @@ class SchurComplement {
   BlockMatrix S_;  ///< where it is not dense; without S the values of its diagonal blocks
   ReducedCg cg_;
   BlockInverse preconditioner_;
-  std::vector<float> single_;            ///< Z
+  BulkVector<float> single_;             ///< Z
   std::vector<Index> row_range_;         ///< rows of blocks of S, about as many blocks each
   std::vector<double> diagonal_;         ///< of B + lambda W over the kept variables
   std::vector<double> reduced_;          ///< right-hand side of S, then its solution

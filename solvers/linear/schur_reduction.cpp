@@ -289,42 +289,75 @@ void SchurReduction::list_batch(Batch& batch, std::vector<PairRun>& runs) {
     for (Index e = batch.begin; e < batch.end; ++e) {
       const Index end = s_->coupling_start[at(e) + 1] - first;
       for (Index a = s_->coupling_start[at(e)] - first; a < end; ++a) {
-        const Index row = of_coupling[a] * m;
+        const Index first_key = of_coupling[a] * m;
         const Index stop = form_ == Form::diagonal ? a + 1 : end;
         for (Index b = a; b < stop; ++b) {
-          visit(row + of_coupling[b], a, b);
+          visit(first_key + of_coupling[b], a, b);
         }
       }
     }
   };
-  Scratch<std::uint32_t> next(m * m);
-  std::fill_n(next.data(), m * m, 0U);
-  each_pair([&](Index key, Index, Index) { ++next[key]; });
   batch.run_begin = static_cast<Index>(runs.size());
-  std::uint32_t pairs = 0;
-  for (Index r = 0; r < m; ++r) {
+  Index row = -1;
+  Index block = 0;
+  const auto begin_run = [&](Index r, Index c, std::uint32_t count) {
     const Index i = touched[at(r)];
-    Index block = pattern_.row_start[at(i)];
-    for (Index c = r; c < m; ++c) {
-      const std::uint32_t count = std::exchange(next[r * m + c], pairs);
-      if (count > 0) {
-        const Index j = touched[at(c)];
-        while (pattern_.column[at(block)] < j) {
-          ++block;
+    const Index j = touched[at(c)];
+    if (r != row) {
+      row = r;
+      block = pattern_.row_start[at(i)];
+    }
+    while (pattern_.column[at(block)] < j) {
+      ++block;
+    }
+    runs.push_back({private_sums_ ? block : target_of(block, i, j), count,
+                    static_cast<std::int32_t>(i == j ? i : -1), false});
+  };
+  const auto pair_of = [&](Index x, Index y) {
+    const auto low = static_cast<std::uint16_t>(x);
+    const auto high = static_cast<std::uint16_t>(y);
+    return form_ == Form::dense ? CouplingPair{high, low} : CouplingPair{low, high};
+  };
+  CouplingPair* to = pairs_.data() + batch.pair_begin;
+  Index pairs = 0;
+  each_pair([&](Index, Index, Index) { ++pairs; });
+  if (constexpr Index few = 16; m * m > few * pairs) {
+    // Few of the blocks meet, as in a pose graph: sorting takes less than counting by all pairs of them.
+    Scratch<std::uint64_t> order(pairs);
+    Scratch<CouplingPair> unsorted(pairs);
+    Index n = 0;
+    each_pair([&](Index key, Index x, Index y) {
+      order[n] = static_cast<std::uint64_t>(key) << 32U | static_cast<std::uint64_t>(n);
+      unsorted[n++] = pair_of(x, y);
+    });
+    std::sort(order.data(), order.data() + pairs);
+    for (Index begin = 0; begin < pairs;) {
+      const std::uint64_t key = order[begin] >> 32U;
+      Index end = begin;
+      for (; end < pairs && order[end] >> 32U == key; ++end) {
+        to[end] = unsorted[static_cast<Index>(order[end] & 0xffffffffU)];
+      }
+      const auto position = static_cast<Index>(key);
+      begin_run(position / m, position % m, static_cast<std::uint32_t>(end - begin));
+      begin = end;
+    }
+  } else {
+    Scratch<std::uint32_t> next(m * m);
+    std::fill_n(next.data(), m * m, 0U);
+    each_pair([&](Index key, Index, Index) { ++next[key]; });
+    std::uint32_t before = 0;
+    for (Index r = 0; r < m; ++r) {
+      for (Index c = r; c < m; ++c) {
+        const std::uint32_t count = std::exchange(next[r * m + c], before);
+        if (count > 0) {
+          begin_run(r, c, count);
+          before += count;
         }
-        runs.push_back({private_sums_ ? block : target_of(block, i, j), count,
-                        static_cast<std::int32_t>(i == j ? i : -1), false});
-        pairs += count;
       }
     }
+    each_pair([&](Index key, Index x, Index y) { to[next[key]++] = pair_of(x, y); });
   }
   batch.run_end = static_cast<Index>(runs.size());
-  CouplingPair* to = pairs_.data() + batch.pair_begin;
-  each_pair([&](Index key, Index a, Index b) {
-    const auto low = static_cast<std::uint16_t>(a);
-    const auto high = static_cast<std::uint16_t>(b);
-    to[next[key]++] = form_ == Form::dense ? CouplingPair{high, low} : CouplingPair{low, high};
-  });
 }
 
 Index SchurReduction::target_of(Index block, Index i, Index j) const {

@@ -121,8 +121,8 @@ class SchurReduction {
   Index stride_ = 0;                ///< of a dense S
   std::vector<Index> slot_start_;   ///< by block of S: in slot_
   std::vector<Index> slot_;         ///< where private sums for it begin, groups ascending
-  std::vector<double> private_;
-  std::vector<double> z_;
+  BulkVector<double> private_;
+  BulkVector<double> z_;
   std::vector<double> pivots_, forward_;
   std::vector<Index> failures_;
 };

@@ -44,8 +44,19 @@ void absorb(Lanes& h, const std::vector<T>& v) {
     mix(h, words.data());
   }
   words.fill(size);
-  std::memcpy(words.data(), bytes + i, size - i);
+  if (i < size) {  // an empty vector may have no address to copy from
+    std::memcpy(words.data(), bytes + i, size - i);
+  }
   mix(h, words.data());
+}
+
+/// The group to eliminate, or -1.
+std::int32_t lowest_group(const BlockStructure& structure) {
+  std::int32_t out = -1;
+  for (const std::int32_t g : structure.elimination_group) {
+    out = g >= 0 && (out < 0 || g < out) ? g : out;
+  }
+  return out;
 }
 
 }  // namespace
@@ -57,6 +68,7 @@ std::uint64_t fingerprint(const BlockStructure& structure) {
   absorb(h, structure.row_start);
   absorb(h, structure.column);
   absorb(h, structure.value_start);
+  absorb(h, structure.elimination_group);
   std::uint64_t out = 0;
   for (const std::uint64_t lane : h) {
     out = (out ^ lane) * 0xd6e8feb86659fd93ULL;
@@ -72,7 +84,12 @@ void SchurStructure::analyze(const BlockStructure& structure, Index keep_all_lim
                 " values, and at most 2147483647 with 4294967295 can be addressed; split the problem");
   }
   const Columns above = by_column(structure);
-  choose(structure, above, keep_all_limit);
+  group = lowest_group(structure);
+  if (group >= 0) {
+    take_group(structure);
+  } else {
+    choose(structure, above, keep_all_limit);
+  }
   order(structure, above);
   list_kept(structure);
   list_eliminated(structure, above);
@@ -139,6 +156,28 @@ void SchurStructure::choose(const BlockStructure& structure, const Columns& abov
   const bool pays = static_cast<double>(size) >= worthwhile * static_cast<double>(all);
   if (all <= small_size || (!pays && all <= keep_all_limit)) {
     std::fill(takes_.begin(), takes_.end(), 0);
+  }
+}
+
+/// takes_: the user's group.
+void SchurStructure::take_group(const BlockStructure& structure) {
+  const std::vector<std::int32_t>& groups = structure.elimination_group;
+  const Index blocks = structure.blocks();
+  expects(static_cast<Index>(groups.size()) == blocks,
+          "block elimination: elimination_group must have an entry for each block, or none");
+  takes_.assign(at(blocks), 0);
+  for (Index i = 0; i < blocks; ++i) {
+    if (groups[at(i)] != group) {
+      continue;
+    }
+    takes_[at(i)] = 1;
+    for (Index k = structure.row_start[at(i)] + 1; k < structure.row_start[at(i) + 1]; ++k) {
+      if (groups[at(structure.column[at(k)])] == group) {
+        throw Error("block elimination: blocks " + std::to_string(i) + " and " +
+                    std::to_string(structure.column[at(k)]) + " are both in elimination group " +
+                    std::to_string(group) + ", but are coupled; put one of them into a later group");
+      }
+    }
   }
 }
 

@@ -3,7 +3,8 @@
 //
 // The eliminated set is independent: no two of its blocks are coupled. It is found greedily, blocks by
 // ascending degree, each taken unless a neighbour was; in bundle adjustment that takes all points and keeps
-// the cameras. Where nothing worthwhile can be eliminated, all blocks are kept.
+// the cameras. Where nothing worthwhile can be eliminated, all blocks are kept. Where the structure brings
+// the user's elimination groups, the lowest of them is the set, whatever it gains.
 //
 // Eliminated blocks are ordered by their first kept neighbour, so that neighbours in this order touch the
 // same part of what is left.
@@ -23,7 +24,7 @@ namespace kappa::detail {
 std::uint64_t fingerprint(const BlockStructure& structure);
 
 struct SchurStructure {
-  /// Throws Error for a matrix of more than 2^32 values.
+  /// Throws Error for a matrix of more than 2^32 values, and where blocks of the user's group are coupled.
   void analyze(const BlockStructure& structure, Index keep_all_limit);
 
   Index kept_blocks() const { return static_cast<Index>(kept.size()); }
@@ -56,6 +57,7 @@ struct SchurStructure {
   std::vector<Index> pair_start;               ///< kept + 1: couplings of a kept block with later kept ones
   std::vector<std::int32_t> pair_other;
   std::vector<std::uint32_t> pair_values;
+  std::int32_t group = -1;  ///< the user's group that is eliminated, or -1
   Index widest_kept = 0;
   Index widest_eliminated = 0;
   Index uniform_kept = 0;        ///< the size of all kept blocks, or 0
@@ -70,6 +72,7 @@ struct SchurStructure {
   };
   static Columns by_column(const BlockStructure& structure);
   void choose(const BlockStructure& structure, const Columns& above, Index keep_all_limit);
+  void take_group(const BlockStructure& structure);
   void order(const BlockStructure& structure, const Columns& above);
   void list_kept(const BlockStructure& structure);
   void list_eliminated(const BlockStructure& structure, const Columns& above);

@@ -27,16 +27,20 @@ constexpr const char* part = "block-cholesky";
 
 struct BlockCholeskyOptions {
   Index factor_limit = 250'000'000;  // 2 GB; a convention
+  double acceleration = 0;           // 0: off; Transtrum & Sethna 2012, sec. 3 (there 0.75)
 };
 
-constexpr std::array<Field<BlockCholeskyOptions>, 1> fields = {{
+constexpr std::array<Field<BlockCholeskyOptions>, 2> fields = {{
     {"factor_limit", &BlockCholeskyOptions::factor_limit, "2 GB",
      "largest number of doubles in the factor and the Schur complements it waits with"},
+    {"acceleration", &BlockCholeskyOptions::acceleration, "Transtrum & Sethna 2012, sec. 3",
+     "largest geodesic correction, as twice its length over that of the step; 0 switches it off"},
 }};
 
 class BlockCholeskyStep final : public detail::FactoredStep {
  public:
-  explicit BlockCholeskyStep(const BlockCholeskyOptions& options) : FactoredStep(part), options_(options) {}
+  explicit BlockCholeskyStep(const BlockCholeskyOptions& options)
+      : FactoredStep(part, options.acceleration), options_(options) {}
 
   std::optional<std::string> unfit(const SymmetricOperator& B) const override {
     const BlockMatrix* blocks = B.offers().blocks ? B.blocks() : nullptr;
@@ -105,10 +109,12 @@ StepPart block_cholesky_part() {
   out.info.source = "Duff & Reid 1983; Amestoy, Davis & Duff 1996";
   out.info.options = describe_options<BlockCholeskyOptions>(fields);
   out.control = ControlKind::damping;
+  out.blocks = true;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
     const auto options = read_options<BlockCholeskyOptions>(part, given, fields);
     detail::require_option(options.factor_limit >= 1, part, "factor_limit",
                            static_cast<std::int64_t>(options.factor_limit), "it must be at least 1");
+    detail::require_acceleration(part, options.acceleration);
     return std::make_unique<BlockCholeskyStep>(options);
   };
   return out;

@@ -27,6 +27,7 @@
 #include "core/option_checks.h"
 #include "core/vector.h"
 #include "solvers/linear/schur_complement.h"
+#include "solvers/step/acceleration.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 #include "solvers/text.h"
@@ -44,9 +45,10 @@ struct BlockSchurOptions {
   Index power_terms = 4;                        // even, so that the series is positive definite
   Index memory = 2000;                          // MB, a convention: half of a small machine's
   Index keep_all = 3000;                        // 72 MB and 9 GFlop if it is dense; a convention
+  double acceleration = 0;                      // 0: off; Transtrum & Sethna 2012, sec. 3 (there 0.75)
 };
 
-constexpr std::array<Field<BlockSchurOptions>, 7> fields = {{
+constexpr std::array<Field<BlockSchurOptions>, 8> fields = {{
     {"reduced", &BlockSchurOptions::reduced, "cost model, see solvers/linear/reduced_choice.h",
      "how the reduced system is solved: auto, dense, sparse (Cholesky), pcg (conjugate gradients with the "
      "Schur complement formed) or implicit-pcg (never formed)"},
@@ -64,6 +66,10 @@ constexpr std::array<Field<BlockSchurOptions>, 7> fields = {{
      "MB that the reduced matrix and its factor may take"},
     {"keep_all", &BlockSchurOptions::keep_all, "72 MB and 9 GFlop if it is dense",
      "number of variables up to which nothing is eliminated where it does not pay"},
+    {"acceleration", &BlockSchurOptions::acceleration, "Transtrum & Sethna 2012, sec. 3",
+     "largest geodesic correction, as twice its length over that of the step; 0 switches it off, and there "
+     "is "
+     "none with conjugate gradients"},
 }};
 
 detail::ReducedOptions reduced_options(const BlockSchurOptions& given) {
@@ -97,7 +103,8 @@ detail::ReducedOptions reduced_options(const BlockSchurOptions& given) {
 
 class BlockSchur final : public StepSolver {
  public:
-  explicit BlockSchur(const detail::ReducedOptions& options) : options_(options) {}
+  BlockSchur(const detail::ReducedOptions& options, double acceleration)
+      : options_(options), acceleration_(acceleration) {}
 
   ControlKind control() const override { return ControlKind::damping; }
 
@@ -169,6 +176,7 @@ class BlockSchur final : public StepSolver {
     out.predicted_decrease = outcome.decrease + 0.5 * (lambda * out.norm) * out.norm;
     out.limit = detail::damping_limit(lambda, out.norm, out.predicted_decrease);
     out.inner_iterations = outcome.iterations;
+    acceleration_.apply(*this, s, out, step);
     return detail::checked(out, step);
   }
 
@@ -210,6 +218,7 @@ class BlockSchur final : public StepSolver {
   }
 
   detail::ReducedOptions options_;
+  detail::Acceleration acceleration_;
   std::optional<Subproblem> subproblem_;
   const BlockMatrix* blocks_ = nullptr;
   // unfit() analyses the structure, and prepare needs the same analysis.
@@ -229,9 +238,11 @@ StepPart block_schur_part() {
   out.info.source = "Triggs et al. 2000, sec. 6.1; Agarwal et al. 2010";
   out.info.options = describe_options<BlockSchurOptions>(fields);
   out.control = ControlKind::damping;
+  out.blocks = true;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
-    return std::make_unique<BlockSchur>(
-        reduced_options(read_options<BlockSchurOptions>(part, given, fields)));
+    const auto options = read_options<BlockSchurOptions>(part, given, fields);
+    detail::require_acceleration(part, options.acceleration);
+    return std::make_unique<BlockSchur>(reduced_options(options), options.acceleration);
   };
   return out;
 }

@@ -26,16 +26,20 @@ constexpr const char* part = "damped-cholesky";
 
 struct DampedCholeskyOptions {
   Index dense_limit = 5000;  // 400 MB for matrix and factor; a convention
+  double acceleration = 0;   // 0: off; Transtrum & Sethna 2012, sec. 3 (there 0.75)
 };
 
-constexpr std::array<Field<DampedCholeskyOptions>, 1> fields = {{
+constexpr std::array<Field<DampedCholeskyOptions>, 2> fields = {{
     {"dense_limit", &DampedCholeskyOptions::dense_limit, "400 MB for matrix and factor",
      "the largest size of a matrix that is not diagonal"},
+    {"acceleration", &DampedCholeskyOptions::acceleration, "Transtrum & Sethna 2012, sec. 3",
+     "largest geodesic correction, as twice its length over that of the step; 0 switches it off"},
 }};
 
 class DampedCholesky final : public detail::FactoredStep {
  public:
-  explicit DampedCholesky(const DampedCholeskyOptions& options) : FactoredStep(part), options_(options) {}
+  explicit DampedCholesky(const DampedCholeskyOptions& options)
+      : FactoredStep(part, options.acceleration), options_(options) {}
 
   std::optional<std::string> unfit(const SymmetricOperator& B) const override {
     return detail::DenseModel::unfit(B, part, options_.dense_limit, "damped-cg");
@@ -125,6 +129,7 @@ StepPart damped_cholesky_part() {
     const auto options = read_options<DampedCholeskyOptions>(part, given, fields);
     detail::require_option(options.dense_limit >= 1, part, "dense_limit",
                            static_cast<std::int64_t>(options.dense_limit), "it must be at least 1");
+    detail::require_acceleration(part, options.acceleration);
     return std::make_unique<DampedCholesky>(options);
   };
   return out;

@@ -21,6 +21,7 @@
 #include "core/option_checks.h"
 #include "core/vector.h"
 #include "solvers/linear/damped_least_squares.h"
+#include "solvers/step/acceleration.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
 
@@ -43,7 +44,8 @@ constexpr std::array<Field<DampedQrOptions>, 2> fields = {{
 
 class DampedQr final : public StepSolver {
  public:
-  explicit DampedQr(const DampedQrOptions& options) : options_(options) {}
+  explicit DampedQr(const DampedQrOptions& options)
+      : options_(options), acceleration_(options.acceleration) {}
 
   ControlKind control() const override { return ControlKind::damping; }
 
@@ -83,9 +85,7 @@ class DampedQr final : public StepSolver {
     out.norm = subproblem_->metric.norm(step);
     out.predicted_decrease = 0.5 * least_squares_.fit() + (lambda * out.norm) * out.norm;
     out.limit = detail::damping_limit(lambda, out.norm, out.predicted_decrease);
-    if (options_.acceleration > 0 && out.limit == StepReport::Limit::boundary) {
-      accelerate(out, step);
-    }
+    acceleration_.apply(*this, *subproblem_, out, step);
     return detail::checked(out, step);
   }
 
@@ -108,44 +108,9 @@ class DampedQr final : public StepSolver {
   Index factorizations() const override { return factorizations_; }
 
  private:
-  /// d + a/2 with the geodesic acceleration (A'A + lambda W) a = -J' r_dd (Transtrum & Sethna 2012, eq. 10),
-  /// where it is no longer than the option allows and the model still predicts a decrease.
-  void accelerate(StepReport& report, VectorRef step) {
-    const auto n = step.size();
-    rhs_.resize(n);
-    acceleration_.resize(n);
-    const SymmetricOperator& B = subproblem_->B;
-    if (!B.second_directional(step, rhs_)) {
-      return;
-    }
-    for (double& e : rhs_) {
-      e *= -0.5;
-    }
-    if (!resolve(rhs_, acceleration_)) {
-      return;
-    }
-    const double length = subproblem_->metric.norm(acceleration_);
-    if (!(2 * length <= options_.acceleration * report.norm)) {
-      return;
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      acceleration_[i] += step[i];
-    }
-    B.multiply(acceleration_, rhs_);
-    const double slope = detail::dot(subproblem_->gradient, acceleration_);
-    const double predicted = -(slope + 0.5 * detail::dot(acceleration_, rhs_));
-    if (!(predicted > 0)) {
-      return;
-    }
-    std::copy(acceleration_.begin(), acceleration_.end(), step.begin());
-    report.slope = slope;
-    report.predicted_decrease = predicted;
-    report.norm = subproblem_->metric.norm(step);
-  }
-
   DampedQrOptions options_;
   std::optional<Subproblem> subproblem_;
-  std::vector<double> rhs_, acceleration_;
+  detail::Acceleration acceleration_;
   detail::DampedLeastSquares least_squares_;
   Index factorizations_ = 0;
   bool ready_ = false;
@@ -166,6 +131,7 @@ StepPart damped_qr_part() {
     const auto options = read_options<DampedQrOptions>(part, given, fields);
     detail::require_option(options.rank_tolerance >= 0 && options.rank_tolerance < 1, part, "rank_tolerance",
                            options.rank_tolerance, "it must be at least 0 and below 1");
+    detail::require_acceleration(part, options.acceleration);
     return std::make_unique<DampedQr>(options);
   };
   return out;

@@ -8,9 +8,10 @@
 
 namespace kappa::detail {
 
-FactoredStep::FactoredStep(const std::string& name)
+FactoredStep::FactoredStep(const std::string& name, double acceleration)
     : wrong_control_(name + ": the control must be a damping"),
-      not_prepared_(name + ": solve before prepare") {}
+      not_prepared_(name + ": solve before prepare"),
+      acceleration_(acceleration) {}
 
 StepStatus FactoredStep::prepare(const Subproblem& subproblem) {
   subproblem_.emplace(subproblem);
@@ -47,6 +48,7 @@ StepReport FactoredStep::solve(const Control& control, VectorRef step) {
   out.norm = s.metric.norm(step);
   out.predicted_decrease = 0.5 * square + 0.5 * (lambda * out.norm) * out.norm;
   out.limit = damping_limit(lambda, out.norm, out.predicted_decrease);
+  acceleration_.apply(*this, s, out, step);
   return checked(out, step);
 }
 

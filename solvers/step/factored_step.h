@@ -12,12 +12,14 @@
 #include <string>
 
 #include "kappa/step.h"
+#include "solvers/step/acceleration.h"
 
 namespace kappa::detail {
 
 class FactoredStep : public StepSolver {
  public:
-  explicit FactoredStep(const std::string& name);
+  /// The largest geodesic correction, 0 for none (see acceleration.h).
+  FactoredStep(const std::string& name, double acceleration);
 
   ControlKind control() const final { return ControlKind::damping; }
   StepStatus prepare(const Subproblem& subproblem) final;
@@ -44,6 +46,7 @@ class FactoredStep : public StepSolver {
  private:
   std::optional<Subproblem> subproblem_;
   std::string wrong_control_, not_prepared_;
+  Acceleration acceleration_;
   Index factorizations_ = 0;
   bool ready_ = false;
   bool factored_ = false;

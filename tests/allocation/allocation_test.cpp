@@ -80,6 +80,9 @@ std::vector<Recipe> recipes() {
   return {
       {"levenberg-marquardt", levenberg_marquardt()},
       {"levenberg-marquardt exact", levenberg_marquardt({.curvature = {"exact"}})},
+      {"levenberg-marquardt structured-secant", levenberg_marquardt({.curvature = {"structured-secant"}})},
+      {"levenberg-marquardt model-switch",
+       levenberg_marquardt({.curvature = {"model-switch", {{"exact", std::string("yes")}}}})},
       {"levenberg-marquardt diagonal", levenberg_marquardt({.curvature = {"diagonal"}})},
       {"levenberg-marquardt damped-cg", levenberg_marquardt({.curvature = {"hessian-free"}})},
       {"levenberg-marquardt block-schur", levenberg_marquardt({.step = {"block-schur"}})},

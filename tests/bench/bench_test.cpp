@@ -171,6 +171,40 @@ TEST_CASE("kappa-bench writes an array where several suites are asked for, and t
   CHECK(row.at("trace").back().at(2).get<double>() == Approx(row.at("final_value").get<double>()));
 }
 
+TEST_CASE("kappa-bench measures each solver's peak memory apart from others and from the data", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  const auto peaks = [&](const std::string& arguments) {
+    const Finished done = bench(folder, "bal --repeat 1 " + arguments + " --json '" + file + "'");
+    INFO(done.err);
+    REQUIRE(done.status == 0);
+    CHECK(done.out.find("peak memory") != std::string::npos);
+    std::vector<double> out;
+    const Json json = Json::parse(contents(file));
+    for (const Json& row : json.at("rows")) {
+      out.push_back(row.at("peak_memory_bytes").get<double>());
+    }
+    return out;
+  };
+  const std::string small = "'generated/street?cameras=4&points=60'";
+  const std::string large = "'generated/tourist?cameras=20&points=6000&seed=1'";
+  const std::vector<double> both = peaks("--threads 1 --peers none --data " + small + " " + large);
+  REQUIRE(both.size() == 2);
+  // Each of 6000 points is seen by two cameras at least, and each of these couplings is stored: 9 x 3
+  // doubles.
+  CHECK(both[1] - both[0] > 12e3 * 27 * 8);
+  // The order of the cases matters not: nothing is left from one to the other.
+  const std::vector<double> turned = peaks("--threads 1 --peers none --data " + large + " " + small);
+  REQUIRE(turned.size() == 2);
+  CHECK(turned[0] == Approx(both[1]).epsilon(0.1));
+  CHECK(turned[1] < 0.5 * both[1]);
+
+  REQUIRE(bench(folder, "bal --peers none --repeat 1 --no-memory --data " + small + " --json '" + file + "'")
+              .status == 0);
+  const Json json = Json::parse(contents(file));
+  CHECK_FALSE(json.at("rows").at(0).contains("peak_memory_bytes"));
+}
+
 TEST_CASE("kappa-bench reports whether the bits depend on the number of threads", "[bench]") {
   const Folder folder;
   const std::string file = folder / "results.json";
@@ -209,6 +243,54 @@ TEST_CASE("kappa-bench writes a report that is one well-formed page without outs
   CHECK(count(page, ">nan") + count(page, ">inf") == 0);
 }
 
+TEST_CASE("kappa-bench measures speed-ups by threads only where it is asked to", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  const std::string run = "bal --peers none --repeat 3 --no-memory --threads 2 --json '" + file +
+                          "' --data 'generated/street?cameras=6&points=200'";
+  REQUIRE(bench(folder, run).status == 0);
+  CHECK_FALSE(Json::parse(contents(file)).at("rows").at(0).contains("speed_up"));
+  const Finished done = bench(folder, run + " --speed-up --report '" + (folder / "report") + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  CHECK(done.out.find("to 1e-3, 1 thread") != std::string::npos);
+  CHECK(contents(folder / "report/index.html").find("Speed-up by threads") != std::string::npos);
+  const Json json = Json::parse(contents(file));
+  const Json& row = json.at("rows").at(0);
+  for (const char* target : {"1e-1", "1e-3", "1e-5"}) {
+    CHECK(row.at("speed_up").at(target).get<double>() ==
+          Approx(row.at("seconds_to_one_thread").at(target).get<double>() /
+                 row.at("seconds_to").at(target).get<double>()));
+  }
+}
+
+TEST_CASE("kappa-bench times the Jacobians of both sides, which are the same", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  // 60 points: the last batch of observations is not full.
+  const Finished done =
+      bench(folder, "jacobian --repeat 1 --data 'generated/street?cameras=4&points=60' --json '" + file +
+                        "' --report '" + (folder / "report") + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  CHECK(done.out.find("kappa, Jacobian blocks") != std::string::npos);
+  CHECK(contents(folder / "report/index.html").find("AutoDiffCostFunction") != std::string::npos);
+  const Json json = Json::parse(contents(file));
+  CHECK(json.at("suite") == "jacobian");
+  const Json& rows = json.at("rows");
+  REQUIRE((rows.size() == 2 || rows.size() == 4));
+  for (const Json& row : rows) {
+    INFO(row.dump());
+    CHECK(row.at("observations").get<int>() % 64 != 0);
+    CHECK(row.at("nanoseconds").get<double>() > 0);
+    if (row.at("work") == "ceres, AutoDiffCostFunction") {
+      // Another formula for the rotation and another differentiation: equal to rounding, and not the same
+      // bits.
+      CHECK(row.at("block_difference").get<double>() < 1e-12);
+    }
+  }
+}
+
 TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves", "[bench]") {
   const Folder folder;
   const std::string file = folder / "pairs.json";
@@ -218,7 +300,7 @@ TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves"
   CHECK(done.out.find("| outer product ") != std::string::npos);
   const Json json = Json::parse(contents(file));
   CHECK(json.at("suite") == "pairs");
-  CHECK(json.at("rows").size() == 42);
+  CHECK(json.at("rows").size() == 54);
   for (const Json& row : json.at("rows")) {
     INFO(row.dump());
     CHECK(row.at("of") == 1);
@@ -238,7 +320,8 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
   for (const Wrong& wrong : std::vector<Wrong>{
            {"", "no suite is named"},
            {"nits",
-            "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, all"},
+            "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, "
+            "all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
            {"nist --methods levenberg", "there is no optimizer 'levenberg'"},
@@ -246,8 +329,10 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"nist --methods newton,curvature", "is no key=value"},
            {"nist --threads 0", "--threads"},
            {"nist --repeat none", "--repeat"},
-           {"nist --data file.txt", "--data is for the suites bal and posegraph"},
+           {"nist --data file.txt", "--data is for the suites bal, posegraph and jacobian"},
            {"bal --data no-such-file.txt", "no-such-file.txt"},
+           {"jacobian --data no-such-file.txt", "no-such-file.txt"},
+           {"bal --threads 1 --speed-up", "2 or more --threads"},
            {"nist --json /no-such-folder/results.json", "/no-such-folder/results.json"},
            {"nist --no-such-option", "--no-such-option"},
        }) {

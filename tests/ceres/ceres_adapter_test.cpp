@@ -3,6 +3,7 @@
 
 #include <ceres/ceres.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -169,4 +170,50 @@ TEST_CASE("the translated problem has Ceres's derivatives", "[ceres]") {
   for (std::size_t i = 0; i < gradient.size(); ++i) {
     CHECK(evaluation.gradient[i] == Approx(gradient[i]).epsilon(1e-12));
   }
+}
+
+namespace {
+
+struct Difference {
+  double d;
+  template <class T>
+  bool operator()(const T* a, const T* b, T* r) const {
+    r[0] = b[0] - a[0] - d;
+    r[1] = b[1] - a[1];
+    return true;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the elimination order of a ceres::Problem is taken over", "[ceres]") {
+  // A chain of 300 blocks whose first is held: 598 variables.
+  std::array<std::array<double, 2>, 300> x{};
+  ceres::Problem problem;
+  for (std::size_t i = 1; i < x.size(); ++i) {
+    problem.AddResidualBlock(new ceres::AutoDiffCostFunction<Difference, 2, 2, 2>(new Difference{0.5}),
+                             nullptr, x[i - 1].data(), x[i].data());
+  }
+  problem.SetParameterBlockConstant(x[0].data());
+  ceres::ParameterBlockOrdering order;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    order.AddElementToGroup(x[i].data(), i % 4 == 2 ? 5 : 8);
+  }
+  double unused = 0;
+  order.AddElementToGroup(&unused, 5);
+  const kappa::Result result = kappa::minimize(problem, order);
+  CHECK(result.converged());
+  CHECK(result.step == "block-schur");
+  const auto says = [&](const char* words) {
+    return std::any_of(result.notes.begin(), result.notes.end(),
+                       [&](const std::string& note) { return note.find(words) != std::string::npos; });
+  };
+  CHECK(says("75 blocks of the user's group 0 eliminated"));
+  CHECK(x.back()[0] == Approx(0.5 * 299));
+
+  ceres::ParameterBlockOrdering one_group;  // says nothing, with Ceres as well
+  for (auto& block : x) {
+    one_group.AddElementToGroup(block.data(), 0);
+  }
+  CHECK(kappa::minimize(problem, one_group).converged());
 }

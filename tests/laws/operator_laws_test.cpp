@@ -137,3 +137,27 @@ TEST_CASE("curvature running-diagonal keeps the operator laws with each source a
   }
   check_laws(running_diagonal_part(), {{"spatial_average", std::int64_t{4}}});
 }
+
+TEST_CASE(
+    "curvatures structured-secant and model-switch keep the operator laws, also when they have learnt") {
+  for (const CurvaturePart& part : {structured_secant_part(), model_switch_part()}) {
+    check_laws(part, {});
+    check_laws(part, {}, testing::products_only);
+    const auto curvature = part.make({});
+    curvature->start();
+    Evaluation before = synthetic_evaluation(6, 1);
+    REQUIRE(curvature->refresh(before, nullptr, {}) == Curvature::Status::ok);
+    for (std::uint64_t point = 2; point <= 5; ++point) {
+      Evaluation now = synthetic_evaluation(6, point);
+      std::vector<double> step(6);
+      for (std::size_t i = 0; i < step.size(); ++i) {
+        step[i] = now.gradient[i] - before.gradient[i] + 0.1;
+      }
+      REQUIRE(curvature->refresh(now, &before, step) == Curvature::Status::ok);
+      for (const std::string& law : broken_operator_laws(curvature->at_point(), {.gradient = now.gradient})) {
+        FAIL_CHECK(part.info.name << ": " << law);
+      }
+      std::swap(before, now);
+    }
+  }
+}

@@ -1,4 +1,5 @@
-// The laws of step solvers, on each built-in solver it applies to, against dense oracles in long double.
+// The laws of step solvers, on each solver of step_candidates() that they apply to, against dense oracles in
+// long double.
 #include <Eigen/Dense>
 #include <cmath>
 #include <functional>
@@ -9,17 +10,19 @@
 #include "solvers/step/parts.h"
 #include "support/catch.h"
 #include "support/dense_operator.h"
+#include "support/step_candidates.h"
 
 namespace {
 
 using namespace kappa;
+using Candidate = test::StepCandidate;
+using Pattern = test::StepCandidate::Pattern;
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 using LongMatrix = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
 using LongVector = Eigen::Matrix<long double, Eigen::Dynamic, 1>;
 
 enum class Kind { definite, indefinite, singular };
-enum class Pattern { full, block_sparse };
 
 constexpr Offers matrix_offers = {.diagonal = true, .dense = true, .blocks = true};
 constexpr Offers root_offers = {.diagonal = true, .dense = true, .blocks = true, .root = true};
@@ -99,36 +102,6 @@ LongMatrix exact(const test::DenseOperator& B) {
 }
 LongVector exact(const std::vector<double>& v) {
   return Eigen::Map<const Vector>(v.data(), static_cast<Index>(v.size())).cast<long double>();
-}
-
-/// A solver under test and what it can be asked.
-struct Candidate {
-  std::function<StepPart()> part;
-  Options options;
-  bool takes_indefinite;  ///< returns steps also where B is indefinite
-  bool exact;             ///< solves its subproblem to rounding
-  Pattern pattern = Pattern::full;
-};
-
-std::vector<Candidate> candidates() {
-  return {
-      {damped_qr_part, {}, false, true},
-      {damped_cholesky_part, {}, true, true},
-      {block_schur_part, {}, true, true, Pattern::block_sparse},
-      {block_cholesky_part, {}, true, true, Pattern::block_sparse},
-      {damped_cg_part, {}, true, false},
-      {damped_cg_part,
-       {{"forcing_cap", 1e-13}, {"forcing_floor", 1e-13}, {"max_iterations", std::int64_t{500}}},
-       true,
-       true},
-      {more_sorensen_part, {}, true, true},
-      {more_sorensen_part, {{"eigen_limit", std::int64_t{0}}, {"tolerance", 1e-10}}, true, true},
-      {steihaug_cg_part, {}, true, false},
-      {modified_cholesky_part, {}, true, true},
-      {bunch_kaufman_part, {}, true, true},
-      {newton_cg_part, {}, true, false},
-      {scaled_gradient_part, {}, true, true},
-  };
 }
 
 Control make_control(ControlKind kind, double value) {
@@ -226,7 +199,7 @@ long double trust_region_minimum(const test::DenseOperator& B, const std::vector
 }  // namespace
 
 TEST_CASE("law: the predicted decrease, slope and norm are the model's at the returned step") {
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : test::step_candidates()) {
     const StepPart part = candidate.part();
     CAPTURE(part.info.name);
     const auto solver = part.make(candidate.options);
@@ -271,7 +244,7 @@ TEST_CASE("law: the predicted decrease, slope and norm are the model's at the re
 }
 
 TEST_CASE("law: a tighter control gives no longer step") {
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : test::step_candidates()) {
     const StepPart part = candidate.part();
     CAPTURE(part.info.name);
     const auto solver = part.make(candidate.options);
@@ -299,7 +272,7 @@ TEST_CASE("law: a tighter control gives no longer step") {
 }
 
 TEST_CASE("law: the same sequence after prepare gives the same bits, and inputs are untouched") {
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : test::step_candidates()) {
     const StepPart part = candidate.part();
     CAPTURE(part.info.name);
     for_each_case(candidate, [&](Kind, const Instance& model, const Metric& metric) {
@@ -333,7 +306,7 @@ TEST_CASE("law: the same sequence after prepare gives the same bits, and inputs 
 
 TEST_CASE("law: what is not finite is reported as failed and leaves a zero step") {
   RandomSequence random(3);
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : test::step_candidates()) {
     const StepPart part = candidate.part();
     CAPTURE(part.info.name);
     const auto solver = part.make(candidate.options);
@@ -370,7 +343,7 @@ TEST_CASE("law: what is not finite is reported as failed and leaves a zero step"
 
 TEST_CASE("law: a zero gradient of a definite model gives a zero step") {
   RandomSequence random(4);
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : test::step_candidates()) {
     const StepPart part = candidate.part();
     CAPTURE(part.info.name);
     const auto solver = part.make(candidate.options);
@@ -396,7 +369,7 @@ TEST_CASE("law: a zero gradient of a definite model gives a zero step") {
 
 TEST_CASE("law: steps do not depend on the units of the objective") {
   for (const double scale : {0x1p-332, 0x1p332}) {  // 1e-100 and 1e100
-    for (const Candidate& candidate : candidates()) {
+    for (const Candidate& candidate : test::step_candidates()) {
       const StepPart part = candidate.part();
       // Forcing terms and epsilon of these are in the gradient's units.
       if (part.info.name == "damped-cg" || part.info.name == "steihaug-cg" || part.info.name == "newton-cg" ||
@@ -432,7 +405,7 @@ TEST_CASE("law: steps do not depend on the units of the objective") {
 }
 
 TEST_CASE("damped solvers agree with the damped system in long double") {
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : test::step_candidates()) {
     const StepPart part = candidate.part();
     if (part.control != ControlKind::damping || !candidate.exact) {
       continue;

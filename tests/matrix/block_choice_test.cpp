@@ -12,6 +12,7 @@
 
 namespace {
 
+using Catch::Matchers::Contains;
 using namespace kappa;
 
 /// The pose of q seen from p in the plane.
@@ -118,6 +119,50 @@ TEST_CASE("auto eliminates points, which are most of the variables") {
   const Result result = minimize(problem, problem.initial(), levenberg_marquardt());
   CHECK(result.step == "block-schur");
   CHECK(mentions(result, "eliminating an independent set of parameter blocks leaves little"));
+}
+
+TEST_CASE("the blocks that the user groups are eliminated, and the result says so") {
+  // Every other pose of a chain of 200; 600 variables.
+  ResidualProblem chain;
+  std::vector<ParameterBlock> poses;
+  for (int i = 0; i < 200; ++i) {
+    poses.push_back(chain.add_parameters({0.9 * i, 0.1, 0.01}, "pose " + std::to_string(i)));
+  }
+  chain.add(kappa::autodiff<3, 3>(Anchor{}), {poses[0]});
+  for (std::size_t i = 1; i < 200; ++i) {
+    chain.add(kappa::autodiff<3, 3, 3>(Between{1, 0, 0}), {poses[i - 1], poses[i]});
+  }
+  const std::vector<double> start = chain.initial();
+  const Result automatic = minimize(chain, start, levenberg_marquardt());
+  CHECK_FALSE(mentions(automatic, "the user's group"));
+  for (std::size_t i = 1; i < 200; i += 2) {
+    chain.set_elimination_group(poses[i], 3);
+  }
+  chain.set_elimination_group(poses[0], 4);
+  const Result grouped = minimize(chain, start, levenberg_marquardt());
+  CHECK(grouped.converged());
+  CHECK(grouped.step == "block-schur");
+  CHECK(mentions(grouped, "the problem names the parameter blocks to eliminate first"));
+  CHECK(mentions(grouped, "100 blocks of the user's group 3 eliminated"));
+  // The exact solution is the chain laid out straight.
+  for (std::size_t i = 0; i < 200; ++i) {
+    CHECK(chain.values(poses[i], grouped.x)[0] == Approx(static_cast<double>(i)).margin(1e-7));
+  }
+
+  chain.set_constant(poses[1]);  // no part of the system, and of the group no more
+  const Result held = minimize(chain, chain.initial(), levenberg_marquardt());
+  CHECK(mentions(held, "99 blocks of the user's group 3 eliminated"));
+  chain.set_variable(poses[1]);
+
+  chain.set_elimination_group(poses[4], 3);
+  CHECK_THROWS_WITH(minimize(chain, start, levenberg_marquardt()),
+                    Contains("'pose 3' and 'pose 4' are both in elimination group 3") &&
+                        Contains("residual block 4 on 'pose 3', 'pose 4' has both"));
+  for (const ParameterBlock pose : poses) {
+    chain.set_elimination_group(pose, -1);
+  }
+  CHECK_FALSE(mentions(minimize(chain, start, levenberg_marquardt()), "the user's group"));
+  CHECK_THROWS_WITH(chain.set_elimination_group(poses[2], -2), Contains("groups are 0 or more"));
 }
 
 TEST_CASE("a workspace keeps the choice for a structure, and makes another for another") {

@@ -16,6 +16,7 @@
 
 namespace {
 
+using Catch::Matchers::Contains;
 using namespace kappa;
 using test::BlockOperator;
 using test::bundle;
@@ -409,6 +410,57 @@ TEST_CASE("the choice goes by the structure and says what decided") {
   INFO(street);
   CHECK(street.starts_with("block-sparse Schur complement of 400 blocks (3600), 2000 blocks eliminated: "));
   CHECK(street.find("dense") != std::string::npos);
+}
+
+TEST_CASE("the user's elimination group is eliminated, whatever the structure suggests") {
+  RandomSequence random(31);
+  // Points would be eliminated; the user asks for the cameras, which are independent as well. Other groups
+  // and blocks of none are kept.
+  BlockMatrix matrix = bundle(12, 9, 60, 3, First::cameras, random);
+  matrix.structure.elimination_group.assign(72, 7);
+  std::fill_n(matrix.structure.elimination_group.begin(), 12, 2);
+  matrix.structure.elimination_group[5] = -1;
+  matrix.structure.elimination_group[30] = 9;
+  const BlockOperator B(matrix);
+  const Matrix A = dense(B);
+  const Metric metric = metric_for(B);
+  const Vector g = random_vector(random, B.size());
+  const std::vector<double> gradient = values(g);
+  const Vector expected = -(A + 0.5 * Matrix::Identity(A.rows(), A.cols())).ldlt().solve(g);
+  for (const Options& options : ways()) {
+    INFO(text(options));
+    const auto solver = block_schur_part().make(options);
+    REQUIRE_FALSE(solver->unfit(B).has_value());
+    REQUIRE(solver->prepare({B, gradient, metric}) == StepStatus::ok);
+    std::vector<double> step(gradient.size());
+    REQUIRE(solver->solve(Damping{0.5}, step).status == StepStatus::ok);
+    CHECK((Eigen::Map<const Vector>(step.data(), B.size()) - expected).norm() < 1e-9 * expected.norm());
+    std::string out;
+    solver->describe(out);
+    CHECK(out.find("11 blocks of the user's group 2 eliminated") != std::string::npos);
+  }
+  // Another group for the same pattern is another structure.
+  const auto solver = block_schur_part().make({});
+  CHECK_FALSE(solver->unfit(B).has_value());
+  BlockMatrix ungrouped = matrix;
+  ungrouped.structure.elimination_group.clear();
+  const BlockOperator free(ungrouped);
+  CHECK_FALSE(solver->unfit(free).has_value());
+  REQUIRE(solver->prepare({free, gradient, metric}) == StepStatus::ok);
+  std::string out;
+  solver->describe(out);
+  CHECK(out.find(", 60 blocks eliminated") != std::string::npos);
+}
+
+TEST_CASE("a group that is not independent is an error that names two coupled blocks") {
+  RandomSequence random(32);
+  BlockMatrix matrix = bundle(6, 9, 60, 3, First::cameras, random);
+  matrix.structure.elimination_group.assign(66, -1);
+  matrix.structure.elimination_group[0] = 0;
+  matrix.structure.elimination_group[6] = 0;  // the first point, which the first camera sees
+  const auto solver = block_schur_part().make({});
+  CHECK_THROWS_WITH(solver->unfit(BlockOperator(matrix)),
+                    Contains("blocks 0 and 6 are both in elimination group 0"));
 }
 
 TEST_CASE("every way of solving the reduced system gives the same bits on any number of threads") {

@@ -1,0 +1,19 @@
+// All that one run of kappa-bench found.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "bench/jacobian.h"
+#include "bench/measure.h"
+#include "bench/pairs.h"
+
+namespace kappa::bench {
+
+struct Results {
+  std::vector<SuiteResult> suites;
+  std::optional<PairsResult> pairs;
+  std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
+};
+
+}  // namespace kappa::bench

@@ -1,0 +1,30 @@
+#include "support/step_candidates.h"
+
+#include "solvers/step/parts.h"
+
+namespace test {
+
+using namespace kappa;
+
+std::vector<StepCandidate> step_candidates() {
+  return {
+      {damped_qr_part, {}, false, true},
+      {damped_cholesky_part, {}, true, true},
+      {block_schur_part, {}, true, true, StepCandidate::Pattern::block_sparse},
+      {block_cholesky_part, {}, true, true, StepCandidate::Pattern::block_sparse},
+      {damped_cg_part, {}, true, false},
+      {damped_cg_part,
+       {{"forcing_cap", 1e-13}, {"forcing_floor", 1e-13}, {"max_iterations", std::int64_t{500}}},
+       true,
+       true},
+      {more_sorensen_part, {}, true, true},
+      {more_sorensen_part, {{"eigen_limit", std::int64_t{0}}, {"tolerance", 1e-10}}, true, true},
+      {steihaug_cg_part, {}, true, false},
+      {modified_cholesky_part, {}, true, true},
+      {bunch_kaufman_part, {}, true, true},
+      {newton_cg_part, {}, true, false},
+      {scaled_gradient_part, {}, true, true},
+  };
+}
+
+}  // namespace test
