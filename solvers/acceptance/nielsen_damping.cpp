@@ -44,7 +44,7 @@ struct NielsenDampingOptions {
   double good_large = 0.25;     // chosen on bundle problems: docs/benchmarks.md
   double sure_large = 0.99;     // chosen on bundles and pose graphs: docs/benchmarks.md
   double fall_sure = 100;       // the same
-  double fall_rejected = 2;     // the same
+  double fall_rejected = 5;     // as fall: 2 saves steps on bundles, but not on all
   double minimum = 1e-32;       // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
   double maximum = 1e32;        // the reciprocal of minimum
 };
