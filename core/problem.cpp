@@ -33,6 +33,10 @@ void Problem::tangent_scale(ConstVectorRef x, VectorRef out) const {
   }
 }
 
+std::optional<double> Problem::refine(VectorRef, Index, const Interrupt*) const {
+  return std::nullopt;
+}
+
 std::string Problem::variable_name(Index i) const {
   return "x[" + std::to_string(i) + "]";
 }

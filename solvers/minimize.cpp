@@ -68,6 +68,8 @@ class Solve {
   bool model_current();
   bool stop_before_step();
   bool try_step();
+  void evaluate_trial(Trial& trial);
+  void refine_trial();
   bool handle(const Verdict& verdict, const Trial& trial);
   bool take_trial(const Trial& trial, const Control& next);
   bool restore_current(const Trial& trial);
@@ -117,6 +119,7 @@ class Solve {
   bool kept_ = false;
   Index blame_ = -1;
   bool expects_acceptance_ = true;
+  bool refines_ = false;  ///< the problem re-solves part of a trial point
 };
 
 void Solve::note(const char* text) {
@@ -274,6 +277,12 @@ void Solve::set_up(ConstVectorRef x0) {
   }
   if (sampled() && problem_.terms() < 2) {
     throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
+  }
+  refines_ = method_.inner.steps > 0;
+  if (refines_ && needs_ != TrialNeeds::value) {
+    throw Error("acceptance '" + method_.acceptance.name +
+                "' does not judge trials by their values alone, which inner iterations need; use "
+                "nielsen-damping or trust-region, or set inner_iterations to 0");
   }
   r.curvature = curvature.name;
   note(curvature.why);
@@ -457,13 +466,7 @@ bool Solve::try_step() {
                                                         : Termination::control_exhausted);
     }
     ++trial_evaluations_;
-    if (!all_finite(w_.trial.x)) {
-      trial.evaluation = EvalStatus::outside_domain;
-    } else if (schedule()) {
-      trial.evaluation = complete(w_.trial);
-    } else {
-      trial.evaluation = evaluate(w_.trial, trial_wants(), gradient_sample_);
-    }
+    evaluate_trial(trial);
     if (trial.evaluation == EvalStatus::interrupted) {
       return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
     }
@@ -483,6 +486,39 @@ bool Solve::try_step() {
     trial.evaluation = EvalStatus::outside_domain;
   }
   return handle(w_.acceptance->judge(trial, control_), trial);
+}
+
+void Solve::evaluate_trial(Trial& trial) {
+  if (!all_finite(w_.trial.x)) {
+    trial.evaluation = EvalStatus::outside_domain;
+    return;
+  }
+  if (schedule()) {
+    trial.evaluation = complete(w_.trial);
+    return;
+  }
+  const bool at_once = method_.inner.when == InnerIterations::When::always;
+  if (refines_ && at_once) {
+    refine_trial();
+  }
+  trial.evaluation = evaluate(w_.trial, trial_wants(), gradient_sample_);
+  const bool worse = trial.evaluation == EvalStatus::ok && w_.trial.value >= w_.current.value;
+  if (refines_ && !at_once && worse) {
+    refine_trial();
+    w_.trial.have = Want::nothing;
+    trial.evaluation = evaluate(w_.trial, trial_wants(), gradient_sample_);
+  }
+}
+
+/// Lets the problem re-solve the variables that it can by themselves. A curvature that compares two points is
+/// told the way between them.
+void Solve::refine_trial() {
+  refines_ = problem_.refine(w_.trial.x, method_.inner.steps, &interrupt_).has_value();
+  if (!refines_) {
+    note("the problem has no variables that can be re-solved by themselves, so there are no inner iterations");
+  } else if (history_) {
+    problem_.local(w_.current.x, w_.trial.x, w_.step);
+  }
 }
 
 bool Solve::handle(const Verdict& verdict, const Trial& trial) {

@@ -30,6 +30,17 @@ struct MiniBatch {
   friend bool operator==(const MiniBatch&, const MiniBatch&) = default;
 };
 
+/// Whether the variables that a problem can re-solve by themselves (Problem::refine), such as the points of a
+/// bundle, are re-solved at a trial point before it is judged. The step's norm and predicted decrease stay the
+/// solver's: the model has been minimised over those variables too, so that its decrease is what the reduced
+/// function of the others is compared with (Ruhe & Wedin 1980).
+struct InnerIterations {
+  Index steps = 0;  ///< damped Gauss-Newton steps at most; 0: none are made
+  /// At every trial; or only where the trial as it is brings no decrease.
+  enum class When : std::uint8_t { always, rejected } when = When::always;
+  friend bool operator==(const InnerIterations&, const InnerIterations&) = default;
+};
+
 /// Reusable from many threads; a solve never changes it.
 struct Method {
   std::string optimizer = "custom";  ///< the recipe's name, for the result
@@ -38,6 +49,7 @@ struct Method {
   Spec acceptance;
   MetricKind metric = MetricKind::identity;
   MiniBatch batch;
+  InnerIterations inner;
   friend bool operator==(const Method&, const Method&) = default;
 };
 
@@ -50,6 +62,7 @@ struct LevenbergMarquardt {
   Spec step = {};
   Spec acceptance = {"nielsen-damping"};
   MetricKind metric = MetricKind::automatic;
+  InnerIterations inner = {};
 };
 Method levenberg_marquardt(const LevenbergMarquardt& parts = {});
 

@@ -152,6 +152,12 @@ class Problem {
   /// otherwise 0, which says nothing, unless overridden.
   virtual void tangent_scale(ConstVectorRef x, VectorRef out) const;
 
+  /// Moves x to a point of no larger value by minimising over an independent set of its variables, such as the
+  /// points of a bundle, with the others fixed; at most `steps` steps each, cut short where `interrupt` (may
+  /// be null) asks for it. Returns by how much that lowered the value, to rounding, or nothing where the
+  /// problem has no such set; x is then as it was. Entries with bounds stay where they are. Thread-safe.
+  virtual std::optional<double> refine(VectorRef x, Index steps, const Interrupt* interrupt) const;
+
   /// What to call variable i in messages: "x[3]", or "camera 2, entry 5".
   virtual std::string variable_name(Index i) const;
 

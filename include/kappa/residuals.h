@@ -27,6 +27,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -178,6 +179,9 @@ class ResidualProblem final : public Problem {
   void transport(ConstVectorRef x, ConstVectorRef step, ConstVectorRef v, VectorRef out) const override;
   /// Of a block on a manifold, in each tangent entry: x seen along it, or 1 (a radian) where that is more.
   void tangent_scale(ConstVectorRef x, VectorRef out) const override;
+  /// Re-solves the blocks of the lowest elimination group, or else a set of its own choice of which no two
+  /// share a residual block, by damped Gauss-Newton steps (residual_refine.cpp).
+  std::optional<double> refine(VectorRef x, Index steps, const Interrupt* interrupt) const override;
   std::string variable_name(Index i) const override;
   std::string block_name(Index i) const override;
   std::vector<Symmetry> symmetries(ConstVectorRef x) const override;

@@ -136,6 +136,8 @@ struct Layout {
   }
 };
 
+struct RefinementPlan;
+
 /// The first thing that went wrong, by residual block.
 struct Fault {
   enum class Kind : std::uint8_t { none, refused, residual, loss, first_derivative, second_derivative };
@@ -254,6 +256,9 @@ struct ResidualProblem::Impl {
   /// 1/2 sum rho(|r|^2) of the whole or of a sample, scaled.
   EvalStatus value(const Request& request, ConstVectorRef x, double& value, std::string& fault) const;
 
+  /// What refine() works from, built when first needed.
+  std::shared_ptr<const detail::RefinementPlan> refinement() const;
+
  private:
   mutable std::mutex mutex_;
   mutable std::atomic<const detail::Layout*> ready_ = nullptr;
@@ -266,6 +271,7 @@ struct ResidualProblem::Impl {
   };
   void pack_bounds(const detail::Layout& structure, Index block, Index entry, PackedBounds& packed) const;
   mutable PackedBounds packed_bounds_;
+  mutable std::shared_ptr<const detail::RefinementPlan> refinement_;
 };
 
 namespace detail {
