@@ -37,6 +37,7 @@ struct Arguments {
   int repeat = 5;
   bool check_bits = false;
   bool no_memory = false;
+  kappa::Index trials = 200;
   bool speed_up = false;
   std::string peak_memory_of;
   bool pairs = false;
@@ -213,6 +214,7 @@ Plan make_plan(Arguments& a) {
   }
   Selection selection;
   selection.data = a.data;
+  selection.max_trials = a.trials;
   if (!a.best_known.empty()) {
     selection.best_known = read_best_known(a.best_known);
   }
@@ -237,8 +239,17 @@ PeakMemory peak_memory(const Arguments& a, int threads) {
     return nullptr;
   }
   return [&a, threads](const Case& c, const Peer& peer) {
-    std::vector<std::string> words = {c.suite,   "--data", c.target,    "--peak-memory-of",     peer.name(),
-                                      "--peers", a.peers,  "--threads", std::to_string(threads)};
+    std::vector<std::string> words = {c.suite,
+                                      "--data",
+                                      c.target,
+                                      "--peak-memory-of",
+                                      peer.name(),
+                                      "--peers",
+                                      a.peers,
+                                      "--threads",
+                                      std::to_string(threads),
+                                      "--trials",
+                                      std::to_string(a.trials)};
     if (!a.methods.empty()) {
       words.emplace_back("--methods");
       words.insert(words.end(), a.methods.begin(), a.methods.end());
@@ -370,6 +381,8 @@ int main(int argc, char** argv) {
   app.add_flag("--speed-up", a.speed_up,
                "bal, posegraph: also with one thread, interleaved, and the ratios of the times");
   app.add_flag("--no-memory", a.no_memory, "bal, posegraph: do not measure each solver's peak memory");
+  app.add_option("--trials", a.trials, "bal, posegraph: steps that a solver may try [200]")
+      ->check(CLI::Range(1, 1000000));
   app.add_option("--peak-memory-of", a.peak_memory_of, "print the bytes one solver takes for one case")
       ->group("");  // how the program asks itself, not for the help
   app.add_flag("--pairs", a.pairs, "every curvature with every optimizer on the MGH set");

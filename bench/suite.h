@@ -54,6 +54,7 @@ struct Case {
 struct Selection {
   std::vector<std::string> data;  ///< bal and posegraph: files or generated specs
   std::vector<std::pair<std::string, double>> best_known;
+  Index max_trials = 200;  ///< bal and posegraph: steps tried by a solver
 };
 
 struct Suite {

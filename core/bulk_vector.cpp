@@ -84,7 +84,7 @@ void* allocate_bulk(std::size_t bytes) {
   if (void* memory = kept().take(rounded(bytes))) {
     return memory;
   }
-  void* memory = ::operator new(rounded(bytes), std::align_val_t{large_page});
+  void* memory = ::operator new (rounded(bytes), std::align_val_t{large_page});
 #if defined(__linux__)
   madvise(memory, rounded(bytes), MADV_HUGEPAGE);  // advice only: whether it is taken does not matter
 #endif
@@ -95,7 +95,7 @@ void free_bulk(void* memory, std::size_t bytes) noexcept {
   if (bytes < bulk) {
     ::operator delete(memory, cache_line);
   } else if (!kept().keep(memory, rounded(bytes))) {
-    ::operator delete(memory, std::align_val_t{large_page});
+    ::operator delete (memory, std::align_val_t{large_page});
   }
 }
 

@@ -94,6 +94,9 @@ class Tracer final : public ceres::IterationCallback {
   std::vector<TracePoint>& out_;
 };
 
+/// A dense factor for more takes minutes, and the other solvers are there for such problems.
+constexpr Index most_dense_cameras = 1000;
+
 class CeresPeer final : public Peer {
  public:
   CeresPeer(std::string name, ceres::TrustRegionStrategyType strategy, ceres::LinearSolverType linear,
@@ -104,6 +107,10 @@ class CeresPeer final : public Peer {
   bool fits(const Case& c) const override {
     if (std::holds_alternative<PoseGraphSource>(c.source)) {
       return linear_ == ceres::SPARSE_NORMAL_CHOLESKY;
+    }
+    const auto* bundle = std::get_if<BundleSource>(&c.source);
+    if (bundle != nullptr && linear_ == ceres::DENSE_SCHUR && bundle->data->cameras > most_dense_cameras) {
+      return false;
     }
     return linear_ != ceres::SPARSE_NORMAL_CHOLESKY &&
            std::holds_alternative<BundleSource>(c.source) == (linear_ != ceres::DENSE_QR);

@@ -51,7 +51,7 @@ Case structured_case(const char* suite, const std::string& target, const Selecti
   c.problem = structured_name(target);
   c.start = "given";
   c.target = target;
-  c.stop = {.aim = StopRule::Aim::relative_decrease, .tolerance = 1e-9, .max_trials = 200};
+  c.stop = {.aim = StopRule::Aim::relative_decrease, .tolerance = 1e-9, .max_trials = selection.max_trials};
   c.reference = best_known(selection, c.problem);
   return c;
 }

@@ -19,10 +19,10 @@
 //
 // with S^- any inverse of S on its range and N an orthonormal basis of the null space of H. A null vector of
 // a diagonal block alone (a point seen once, along its ray) is found in that block; those of S, the gauge, by
-// an eigen-decomposition, or beyond 400 variables by subspace iteration with the shifted S, until a factor of
-// S with the null space filled proves that there are no more. Blocks of S^- are computed where S has blocks,
-// so the covariance of every block, and of any two that share an eliminated one, costs a few small products;
-// that of any other two a solve for each column.
+// an eigen-decomposition, or beyond `eigen_limit` variables by subspace iteration with the shifted S, until a
+// factor of S with the null space filled proves that there are no more. Blocks of S^- are computed where S
+// has blocks, so the covariance of every block, and of any two that share an eliminated one, costs a few
+// small products; that of any other two a solve for each column.
 //
 // A direction y, of length 1 in the scaled variables, is null where y'A y is at most `null_tolerance`; where
 // there is a Jacobian J it is |J D y|^2, which rounding does not blur. Those above have a relative error of
@@ -39,6 +39,7 @@
 // Math. 17 (1969) 434, for the Schur complement of a singular matrix.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,10 +50,13 @@
 namespace kappa {
 
 struct CovarianceOptions {
+  enum class Factor : std::uint8_t { automatic, dense, sparse };
   Model model = Model::gauss_newton;
-  double variance = -1;        ///< sigma^2; < 0: 2 f / (residuals - rank)
-  double null_tolerance = -1;  ///< < 0: 64 eps for Gauss-Newton, 1e-9 for the exact Hessian
-  double memory_bytes = 4e9;   ///< the most that may be allocated
+  double variance = -1;               ///< sigma^2; < 0: 2 f / (residuals - rank)
+  double null_tolerance = -1;         ///< < 0: 64 eps for Gauss-Newton, 1e-9 for the exact Hessian
+  double memory_bytes = 4e9;          ///< the most that may be allocated
+  Factor factor = Factor::automatic;  ///< of S; automatic: by the cost of its inverse
+  Index eigen_limit = 400;            ///< kept variables up to which S is decomposed to find its null space
 };
 
 /// A direction in which the objective does not change, to second order.

@@ -88,6 +88,17 @@ double tolerance_of(const CovarianceOptions& options) {
   return options.model == Model::exact ? 1e-9 : 64 * epsilon;
 }
 
+detail::ReducedInverse::Kind kind_of(CovarianceOptions::Factor factor) {
+  switch (factor) {
+    case CovarianceOptions::Factor::dense:
+      return detail::ReducedInverse::Kind::dense;
+    case CovarianceOptions::Factor::sparse:
+      return detail::ReducedInverse::Kind::sparse;
+    default:
+      return detail::ReducedInverse::Kind::automatic;
+  }
+}
+
 [[noreturn]] void refuse(const CovarianceOptions& options, const std::string& block) {
   throw Error("covariance: the matrix of the model " + std::string(name(options.model)) +
               " is not positive semidefinite, or not finite, at block '" + block +
@@ -114,7 +125,8 @@ struct BlockCovariance::Impl {
   };
   void compute(const Task& task);
   bool gram(const Linearization& linearization, const Dense& Y, Dense& out) const;
-  void project();
+  void refine(const Linearization& linearization, Dense& Y) const;
+  void project(const Dense& Y);
   const BlockStructure& structure() const { return information.structure(); }
   Index rank() const { return structure().size() - static_cast<Index>(held.size()) - null_space.dimension; }
   Index block_at(Index variable) const;
@@ -124,7 +136,10 @@ struct BlockCovariance::Impl {
 
 void BlockCovariance::Impl::compute(const Task& task) {
   const double tolerance = tolerance_of(options);
-  inverse.analyze(task.H.structure, {.null_tolerance = tolerance, .memory_bytes = options.memory_bytes});
+  inverse.analyze(task.H.structure, {.kind = kind_of(options.factor),
+                                     .null_tolerance = tolerance,
+                                     .memory_bytes = options.memory_bytes,
+                                     .largest_decomposition = options.eigen_limit});
   Index wrong = information.make(task.H, held, tolerance);
   if (wrong < 0) {
     wrong = inverse.compute(information, [&](const Dense& Y, Dense& out) {
@@ -141,11 +156,15 @@ void BlockCovariance::Impl::compute(const Task& task) {
     refuse(options, task.block_name(wrong));
   }
   description = inverse.describe();
+  Dense Y = inverse.null_vectors();
+  if (task.jacobian != nullptr) {
+    refine(*task.jacobian, Y);
+  }
   null_space = detail::describe_null_space({.information = information,
-                                            .null_vectors = inverse.null_vectors(),
+                                            .null_vectors = Y,
                                             .symmetries = task.symmetries,
                                             .block_name = task.block_name});
-  project();
+  project(Y);
 }
 
 /// out := (J D Y)'(J D Y); false where there is no Jacobian.
@@ -166,10 +185,30 @@ bool BlockCovariance::Impl::gram(const Linearization& linearization, const Dense
   return true;
 }
 
+/// Y := Y - G D J'(J D Y), twice. Null vectors of the matrix A have a part eps / lambda in its eigenvectors
+/// for small lambda, from its rounding; seen through the Jacobian it is eps / sqrt(lambda).
+void BlockCovariance::Impl::refine(const Linearization& linearization, Dense& Y) const {
+  const auto m = at(linearization.residuals());
+  const Eigen::Map<const Eigen::VectorXd> D(information.scale().data(), Y.rows());
+  std::vector<double> residual(m);
+  for (int round = 0; round < 2 && Y.cols() > 0; ++round) {
+    Dense defect(Y.rows(), Y.cols());
+    for (Index j = 0; j < Y.cols(); ++j) {
+      Eigen::VectorXd v = D.asDiagonal() * Y.col(j);
+      if (!linearization.jacobian_product({v.data(), at(v.size())}, residual) ||
+          !linearization.jacobian_transpose_product(residual, {v.data(), at(v.size())})) {
+        return;
+      }
+      defect.col(j) = D.asDiagonal() * v;
+    }
+    Y -= inverse.apply(defect);
+    Y = Eigen::HouseholderQR<Dense>(Y).householderQ() * Dense::Identity(Y.rows(), Y.cols());
+  }
+}
+
 /// N, M and K.
-void BlockCovariance::Impl::project() {
+void BlockCovariance::Impl::project(const Dense& Y) {
   const BlockStructure& s = structure();
-  const Dense& Y = inverse.null_vectors();
   N.resize(s.size(), Y.cols());
   M = K = N;
   if (Y.cols() == 0) {

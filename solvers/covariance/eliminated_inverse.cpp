@@ -213,7 +213,7 @@ Index EliminatedInverse::compute(const ScaledInformation& A, const Gram& gram) {
   }
   BlockMatrix S;
   S.structure = reduced_structure(s_, reduction_.pattern());
-  S.values.resize(at(S.structure.values()));
+  S.values.assign(at(S.structure.values()), 0.0);
   reduction_.plan(SchurReduction::Form::blocks, 0);
   const std::vector<double> no_damping(at(A.structure().size()), 0.0);
   std::vector<double> no_rhs(at(N));

@@ -26,7 +26,7 @@ class EliminatedInverse {
     ReducedInverse::Kind kind = ReducedInverse::Kind::automatic;
     double null_tolerance = 0;
     double memory_bytes = 0;
-    Index largest_decomposition = ReducedInverse::eigen_limit;
+    Index largest_decomposition = 0;  ///< see reduced_inverse.h
   };
 
   /// Chooses what to eliminate. Throws Error where more than options.memory_bytes would be needed.

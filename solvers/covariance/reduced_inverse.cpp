@@ -15,6 +15,7 @@ namespace {
 using Dense = Eigen::MatrixXd;
 using DenseView = Eigen::Map<Dense, 0, Eigen::OuterStride<>>;
 
+constexpr Index small = 400;           // variables up to which a dense factor is always good enough
 constexpr double shift = 10;           // times the eigenvalues that must have converged
 constexpr Index first_subspace = 16;   // the seven freedoms of a bundle, and as many again
 constexpr Index spare = 4;             // columns of a subspace beyond the null vectors in it
@@ -65,7 +66,7 @@ void ReducedInverse::analyze(const BlockStructure& S, Kind kind, double memory_b
   const double stored = 8 * static_cast<double>(S.values());
   const double dense_bytes = stored + 8 * n * n;
   const bool sparse_enough = static_cast<double>(S.column.size()) < nearly_dense * blocks * (blocks + 1) / 2;
-  dense_ = kind == Kind::dense || (kind == Kind::automatic && (S.size() <= eigen_limit || !sparse_enough));
+  dense_ = kind == Kind::dense || (kind == Kind::automatic && (S.size() <= small || !sparse_enough));
   bytes_ = dense_bytes;
   if (dense_) {
     return;
@@ -127,10 +128,10 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, const N
       return out;
     }
     const ConstVectorRef values = eigen.values();
-    const auto small = std::upper_bound(values.begin(), values.end(), near.limit) - values.begin();
-    out.vectors.resize(n, small);
-    out.values.resize(small);
-    for (Index j = 0; j < small; ++j) {
+    const auto count = std::upper_bound(values.begin(), values.end(), near.limit) - values.begin();
+    out.vectors.resize(n, count);
+    out.values.resize(count);
+    for (Index j = 0; j < count; ++j) {
       out.vectors.col(j) = Eigen::Map<const Eigen::VectorXd>(eigen.vector(j), n);
       out.values(j) = values[at(j)];
     }
@@ -169,9 +170,9 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, const N
     kept = Q.cols();
     Q.conservativeResize(n, std::min(2 * kept, n));
   }
-  const Index small = (out.values.array() <= near.limit).count();
-  out.vectors = Q.leftCols(small);
-  out.values.conservativeResize(small);
+  const Index count = (out.values.array() <= near.limit).count();
+  out.vectors = Q.leftCols(count);
+  out.values.conservativeResize(count);
   return out;
 }
 
@@ -234,7 +235,7 @@ void ReducedInverse::store(Index i, const Eigen::MatrixXd& columns, Index first_
 
 void ReducedInverse::invert(const BlockMatrix& S) {
   inverse_.structure = S.structure;
-  inverse_.values.resize(S.values.size());
+  inverse_.values.assign(S.values.size(), 0.0);
   if (dense_) {
     invert_dense();
   } else {

@@ -8,9 +8,9 @@
 //
 // Both inverses have S S^- S = S, the second because E'Y is regular.
 //
-// near_null: up to `eigen_limit` variables an eigen-decomposition; beyond it subspace iteration with
-// (S + delta I)^-1 and Rayleigh-Ritz, delta ten times `certain`, the subspace doubled while null vectors fill
-// it.
+// near_null: up to `largest_decomposition` variables an eigen-decomposition; beyond it subspace iteration
+// with (S + delta I)^-1 and Rayleigh-Ritz, delta ten times `certain`, the subspace doubled while null vectors
+// fill it.
 //
 // Cost: dense N^3 / 3 flops for a factor and 2/3 N^3 for the inverse; block-sparse N solves. Memory: see
 // bytes().
@@ -33,7 +33,6 @@ namespace kappa::detail {
 class ReducedInverse {
  public:
   enum class Kind { automatic, dense, sparse };
-  static constexpr Index eigen_limit = 400;
 
   /// Chooses how S will be factored; `memory_bytes` is what there is for it.
   void analyze(const BlockStructure& S, Kind kind, double memory_bytes);
@@ -47,12 +46,13 @@ class ReducedInverse {
     bool found = true;        ///< false: S is not positive semidefinite, or not finite
   };
   /// Eigenvectors of S with eigenvalues up to `limit`. Those below `certain` (at least 1e-12) are complete
-  /// and have converged; of the others some may be missing. `eigen_limit` may be lowered by tests.
+  /// and have converged; of the others some may be missing, unless S has at most `largest_decomposition`
+  /// variables.
   struct Near {
     double certain;
     double limit;
   };
-  NearNull near_null(const BlockMatrix& S, const Near& near, Index largest_decomposition = eigen_limit);
+  NearNull near_null(const BlockMatrix& S, const Near& near, Index largest_decomposition);
 
   /// Returns the smallest eigenvalue of what was factored, as a few inverse iterations see it; 0 where it has
   /// no factor.

@@ -300,7 +300,7 @@ TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves"
   CHECK(done.out.find("| outer product ") != std::string::npos);
   const Json json = Json::parse(contents(file));
   CHECK(json.at("suite") == "pairs");
-  CHECK(json.at("rows").size() == 42);
+  CHECK(json.at("rows").size() == 54);
   for (const Json& row : json.at("rows")) {
     INFO(row.dump());
     CHECK(row.at("of") == 1);
