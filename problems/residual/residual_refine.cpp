@@ -13,8 +13,8 @@
 // in runs as long as possible, so that they are evaluated in lanes, once with derivatives and once without
 // for each step; blocks that are done are left out group by group. The derivatives of the fixed blocks are
 // computed too and not used. Cost: per step about two evaluations of residuals with Jacobian and one without,
-// over the blocks that still move. Memory: 9 bytes a residual block at most, 1 where they are added point by
-// point.
+// over the blocks that still move. Memory: a byte a residual block and 32 a run, of which there are few
+// where residual blocks are added point by point.
 //
 // References: Ruhe & Wedin, Algorithms for separable nonlinear least squares problems, SIAM Review 22, 1980
 // (algorithm 2 re-solves the linear variables exactly); Jeong, Nister, Steedly, Szeliski & Kweon, Pushing the
