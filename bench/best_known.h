@@ -2,8 +2,8 @@
 // figures. A case without an entry, or a run that goes lower, uses the least cost of the run itself.
 //
 // Those of the pose graphs are where both kappa and Ceres end when asked for a relative gain of 1e-15; they
-// agree to 13 digits. The tourist of 257 cameras is where kappa ends when asked for 1e-14; the street, which has
-// many minima, where Ceres's iterative Schur solver ended after 18 steps, in 8 digits.
+// agree to 13 digits. The tourist of 257 cameras is where kappa ends when asked for 1e-14; the street, which
+// has many minima, where Ceres's iterative Schur solver ended after 18 steps, in 8 digits.
 #pragma once
 
 #include <string_view>
