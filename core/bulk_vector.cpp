@@ -2,6 +2,7 @@
 
 #include <array>
 #include <mutex>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -27,21 +28,16 @@ std::size_t rounded(std::size_t bytes) {
 /// Freed memory for the next solve, which need not have its pages cleared again.
 class Kept {
  public:
-  /// The smallest block that fits and is not much too large, or null.
+  /// A block of this size, or null: the next solve of a structure asks for the same sizes.
   void* take(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
-    Block* best = nullptr;
     for (Block& block : blocks_) {
-      if (block.memory != nullptr && block.bytes >= bytes && block.bytes <= bytes + bytes / 4 &&
-          (best == nullptr || block.bytes < best->bytes)) {
-        best = &block;
+      if (block.memory != nullptr && block.bytes == bytes) {
+        total_ -= bytes;
+        return std::exchange(block.memory, nullptr);
       }
     }
-    if (best == nullptr) {
-      return nullptr;
-    }
-    total_ -= best->bytes;
-    return std::exchange(best->memory, nullptr);
+    return nullptr;
   }
 
   bool keep(void* memory, std::size_t bytes) {

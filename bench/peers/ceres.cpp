@@ -94,7 +94,7 @@ class Tracer final : public ceres::IterationCallback {
   std::vector<TracePoint>& out_;
 };
 
-/// A dense factor for more takes minutes, and the other solvers are there for such problems.
+/// A dense factor for more takes many seconds, and the other solvers are there for such problems.
 constexpr Index most_dense_cameras = 1000;
 
 class CeresPeer final : public Peer {

@@ -1,10 +1,10 @@
 // BulkVector: a std::vector for arrays of many megabytes that are written right after they were sized.
 //
 // resize() leaves new entries without a value (of trivial types), so that the threads that fill an array are
-// also the first to touch it, and the array is not written twice. From a few megabytes on its memory begins
-// at a large page and the system is asked to use such pages: a page that is touched for the first time costs
-// about a microsecond, whatever its size up to that of a cache. Of such memory up to 128 MB is kept for the
-// next solve when it is freed, since the system would clear every page again.
+// also the first to touch it, and the array is not written twice. From 4 MB on its memory begins at a large
+// page and the system is asked for such pages, since each page costs something when it is first touched,
+// beside being cleared. Up to 128 MB of such memory is kept when it is freed, for the next solve of a problem
+// of the same size.
 #pragma once
 
 #include <cstddef>

@@ -67,9 +67,19 @@ template <int R>
 }
 
 template <int R, int Size, int Cols, int Widest, bool Diagonal>
+[[gnu::always_inline]] inline void add_block(const double* const (&a)[R], const double* const (&b)[R],
+                                             double w, const ScatteredSums::Place& place) {
+  if (place.first) {
+    add_rows<R, Size, Cols, Widest, Diagonal>(a, b, w, true, place.to);
+  } else {
+    add_rows<R, Size, Cols, Widest, Diagonal>(a, b, w, false, place.to);
+  }
+}
+
+template <int R, int Size, int Cols, int Widest, bool Diagonal>
 [[gnu::always_inline]] inline void add_all(const OuterTask& t) {
-  const double* A = t.A;
-  const double* B = t.B;
+  const double* A = t.A.first;
+  const double* B = t.B.first;
   const double* outer = t.outer;
   Index contribution = t.contribution;
   for (Index i = 0; i < t.count; ++i) {
@@ -77,48 +87,18 @@ template <int R, int Size, int Cols, int Widest, bool Diagonal>
     if (place.to != nullptr) {
       const double* a[R];
       const double* b[R];
-      rows_of(A, t.columns, a);
-      rows_of(B, t.columns, b);
-      if (!Diagonal && place.is_transposed) {
-        if (place.first) {
-          add_rows<R, Cols, Size, Widest, false>(b, a, *outer, true, place.to);
-        } else {
-          add_rows<R, Cols, Size, Widest, false>(b, a, *outer, false, place.to);
-        }
-      } else if (place.first) {
-        add_rows<R, Size, Cols, Widest, Diagonal>(a, b, *outer, true, place.to);
+      rows_of(A, t.A.stride, a);
+      rows_of(B, t.B.stride, b);
+      if (!Diagonal && Cols > 1 && place.is_transposed) {
+        add_block<R, Cols, Size, Widest, false>(b, a, *outer, place);
       } else {
-        add_rows<R, Size, Cols, Widest, Diagonal>(a, b, *outer, false, place.to);
+        add_block<R, Size, Cols, Widest, Diagonal>(a, b, *outer, place);
       }
     }
-    A += t.step;
-    B += t.step;
+    A += t.A.step;
+    B += t.B.step;
     outer += t.outer_step;
-    contribution += t.pairs;
-  }
-}
-
-template <int R, int Size, int Widest>
-[[gnu::always_inline]] inline void add_all_transposed(const TransposedTask& t) {
-  const double* A = t.A;
-  const double* u = t.u;
-  Index contribution = t.contribution;
-  for (Index i = 0; i < t.count; ++i) {
-    const ScatteredSums::Place place = t.sums.place(contribution, t.values, t.start);
-    if (place.to != nullptr) {
-      const double* a[R];
-      const double* b[R];
-      rows_of(A, t.columns, a);
-      rows_of(u, 1, b);
-      if (place.first) {
-        add_rows<R, Size, 1, Widest, false>(a, b, 1.0, true, place.to);
-      } else {
-        add_rows<R, Size, 1, Widest, false>(a, b, 1.0, false, place.to);
-      }
-    }
-    A += t.step;
-    u += R;
-    contribution += t.slots;
+    contribution += t.contribution_step;
   }
 }
 
@@ -189,13 +169,6 @@ struct Outer {
   static void narrow(const OuterTask& t) { add_all<R, Size, Cols, 2, Diagonal>(t); }
 };
 
-template <int R, int Size>
-struct Transposed {
-  KAPPA_VECTORS_512 static void wide(const TransposedTask& t) { add_all_transposed<R, Size, 8>(t); }
-  KAPPA_VECTORS_256 static void middle(const TransposedTask& t) { add_all_transposed<R, Size, 4>(t); }
-  static void narrow(const TransposedTask& t) { add_all_transposed<R, Size, 2>(t); }
-};
-
 template <class Versions>
 auto version() {
   static const int width = vector_width();
@@ -231,14 +204,14 @@ OuterKernel outer_kernel_of(int rows, int cols, bool diagonal) {
 }
 
 template <int R>
-TransposedKernel transposed_kernel_of(int size) {
+OuterKernel transposed_kernel_of(int size) {
   switch (size) {
     case 3:
-      return version<Transposed<R, 3>>();
+      return version<Outer<R, 3, 1, false>>();
     case 6:
-      return version<Transposed<R, 6>>();
+      return version<Outer<R, 6, 1, false>>();
     case 9:
-      return version<Transposed<R, 9>>();
+      return version<Outer<R, 9, 1, false>>();
     default:
       return nullptr;
   }
@@ -259,7 +232,7 @@ OuterKernel outer_kernel(int residuals, int rows, int cols, bool diagonal) {
   }
 }
 
-TransposedKernel transposed_kernel(int residuals, int size) {
+OuterKernel transposed_kernel(int residuals, int size) {
   switch (residuals) {
     case 2:
       return transposed_kernel_of<2>(size);

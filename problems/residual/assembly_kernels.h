@@ -13,42 +13,30 @@ namespace kappa::detail {
 
 /// Neighbouring residual blocks, and where their sums are.
 struct OuterTask {
-  Index count;          ///< residual blocks
-  const double* A;      ///< J of the rows' slot in the first block: row-major
-  const double* B;      ///< of the columns' slot
-  Index columns;        ///< of J: its row stride
-  Index step;           ///< from one block's J to the next one's
+  Index count;  ///< residual blocks
+  struct Rows {
+    const double* first;  ///< of the first block: row-major
+    Index stride;         ///< from one row to the next
+    Index step;           ///< from one block to the next
+  };
+  Rows A;               ///< residuals x rows: J of a slot
+  Rows B;               ///< residuals x cols: J of a slot, or the weighted residuals as one column
   const double* outer;  ///< weight of the first block
   Index outer_step;     ///< to the next one's, in doubles; 0 where all are alike
-  const ScatteredSums& sums;
-  Index contribution;  ///< number of the first block's
-  Index pairs;         ///< to the next one's
+  ScatteredSums& sums;
+  Index contribution;       ///< number of the first block's
+  Index contribution_step;  ///< to the next one's
   double* values;
   const Index* start;  ///< of the sums in values
 };
 
 using OuterKernel = void (*)(const OuterTask&);
 
-/// Adds w A'B, rows x cols of residuals x rows and residuals x cols; null where there is none for the sizes.
+/// Adds w A'B, rows x cols; null where there is none for the sizes.
 OuterKernel outer_kernel(int residuals, int rows, int cols, bool diagonal);
 
-/// Adds J'u of one slot.
-struct TransposedTask {
-  Index count;
-  const double* A;  ///< J of the slot in the first block
-  Index columns;
-  Index step;
-  const double* u;  ///< weighted residuals of the first block, the others' behind them
-  const ScatteredSums& sums;
-  Index contribution;
-  Index slots;  ///< from one block's contribution to the next one's
-  double* values;
-  const Index* start;
-};
-
-using TransposedKernel = void (*)(const TransposedTask&);
-
-TransposedKernel transposed_kernel(int residuals, int size);
+/// The same for a B of one column, as a gradient is summed.
+OuterKernel transposed_kernel(int residuals, int size);
 
 struct AbsoluteTask {
   Index blocks;

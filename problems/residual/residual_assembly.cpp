@@ -5,8 +5,8 @@
 // once for a structure by two counting sorts of the pairs.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "core/elimination_group.h"
 #include "core/scratch.h"
 #include "problems/residual/assembly_kernels.h"
 #include "problems/residual/residual_kernels.h"
@@ -52,12 +52,9 @@ void counting_sort(std::span<Coupling>& from, std::span<Coupling>& other, std::s
 
 void ResidualLinearization::expect_independent_group() const {
   const std::vector<std::int32_t>& group = layout_->elimination_group;
-  std::int32_t first = std::numeric_limits<std::int32_t>::max();
-  for (const std::int32_t g : group) {
-    first = g >= 0 ? std::min(first, g) : first;
-  }
+  const std::int32_t first = lowest_group(group);
   for (const Part& part : parts_) {
-    for (Index b = 0; b < part.count && !group.empty(); ++b) {
+    for (Index b = 0; b < part.count && first >= 0; ++b) {
       std::int32_t before = -1;
       for (int s = 0; s < part.family->slots; ++s) {
         const std::int32_t block = part.blocks_of(b)[s];
@@ -208,15 +205,13 @@ void ResidualLinearization::scatter_matrix(Model model, const Part& part, const 
       const SlotPair pair{part.number, s, t};
       if (const OuterKernel add = outer_kernel(family.residuals, part.sizes[s], part.sizes[t], s == t)) {
         add({.count = count,
-             .A = of.J + family.column[at(s)],
-             .B = of.J + family.column[at(t)],
-             .columns = family.columns,
-             .step = of.entries,
+             .A = {of.J + family.column[at(s)], family.columns, of.entries},
+             .B = {of.J + family.column[at(t)], family.columns, of.entries},
              .outer = part.robust ? &part.weight[at(of.first)].outer : &scale_,
              .outer_step = part.robust ? Index{sizeof(BlockWeight) / sizeof(double)} : 0,
              .sums = matrix_sums_,
              .contribution = number,
-             .pairs = pairs,
+             .contribution_step = pairs,
              .values = matrix.values.data(),
              .start = matrix.structure.value_start.data()});
         if (part.robust || model == Model::exact) {

@@ -174,112 +174,114 @@ ResidualLinearization::ChunkSum ResidualLinearization::evaluate_chunk(const Bloc
                                                                       const std::array<bool, 2>& assembled,
                                                                       Interim& interim) {
   Part& part = parts_[at(chunk.family)];
-  const Family& family = *part.family;
-  const Index R = family.residuals;
   ChunkSum sum;
+  bool whole = true;
   for_each_batch(part, chunk, [&](Index first, Index count) {
-    if (sum.broken) {
-      return;
-    }
-    SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
-    problem_->point_at(
-        *layout_, family, plain_dense_ ? 1 : count, [&](Index b) { return part.local_of(first + b); },
-        x_.data(), pointers.data());
-    SmallScratch<double, batch_entries> rows(rows_current_ || by_columns() ? 0 : count * part.entries());
-    double* const J = rows_current_ ? part.J.data() + first * part.entries() : rows.data();
-    Index evaluated = count;
-    const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
-      const BlockRange range{
-          local, run, pointers.data() + done * family.slots,
-          plain_dense_ ? BlockRange::Parameters::shared : BlockRange::Parameters::of_each_block};
-      double* r = part.r.data() + (first + done) * R;
-      const Index refused =
-          by_columns() ? family.terms->jacobian_columns(range, r, root_matrix_.data() + first + done, rows_)
-          : order_ == Order::second
-              ? family.terms->hessians(range, nullptr, r, J + done * part.entries(),
-                                       part.S.data() + (first + done) * family.triangle())
-              : family.terms->jacobians(range, r, J + done * part.entries());
-      if (refused >= 0) {
-        evaluated = done + refused - local;
-      }
-      return refused < 0;
-    });
-
-    double batch_sum = 0;
-    if (plain_dense_) {
-      const double* r = part.residual(first);
-      for (Index k = 0; k < evaluated * R; ++k) {
-        batch_sum += r[k] * r[k];
-      }
-    }
-    for (Index b = first; !plain_dense_ && b < first + evaluated; ++b) {
-      const double* r = part.residual(b);
-      double s = 0;
-      for (Index k = 0; k < R; ++k) {
-        s += r[k] * r[k];
-      }
-      double outer = scale_;
-      if (part.robust) {
-        const LossValue loss = problem_->losses[family.loss[at(part.local_of(b))]].evaluate(s);
-        const BlockWeight& w = part.weight[at(b)] = weigh(loss, s, scale_);
-        outer = w.outer;
-        // Zero unless a derivative of the loss is not finite, which must not go unnoticed.
-        batch_sum += loss.rho + 0.0 * (loss.first + loss.second);
-      } else {
-        batch_sum += s;
-      }
-      double* u = work_.data() + part.base + b * R;
-      for (Index k = 0; k < R; ++k) {
-        u[k] = outer * r[k];
-      }
-    }
-    const Derivatives of = part.derivatives(J, first);
-    if (!plain_dense_) {
-      sum.rounding += rounding(part, of, evaluated);
-    }
-    sum.value += batch_sum;
-    if (!std::isfinite(batch_sum)) {
-      for (Index b = first; b < first + evaluated; ++b) {
-        const Fault fault = problem_->value_fault(family, part.local_of(b), part.residual(b));
-        if (fault.any()) {
-          interim.faults.add(fault);
-          sum.broken = true;
-          return;
-        }
-      }
-    }
-    if (!complete) {
-      Fault fault;
-      fault.kind = Fault::Kind::refused;
-      fault.block = family.global[at(part.local_of(first + evaluated))];
-      interim.faults.add(fault);
-      sum.broken = true;
-      return;
-    }
-    if (part.shape->curved) {
-      project(part, first, count, J,
-              order_ == Order::second ? part.S.data() + first * family.triangle() : nullptr);
-    }
-    if (order_ == Order::second) {
-      const double* S = part.second(first);
-      double zero = 0;
-      for (Index i = 0; i < count * family.triangle(); ++i) {
-        zero += 0.0 * S[i];
-      }
-      if (!(zero == 0)) {
-        interim.suspect.store(true, std::memory_order_relaxed);
-      }
-    }
-    if (scattered_) {
-      scatter_gradient(part, of, count);
-      for (const Model model : {Model::exact, Model::gauss_newton}) {
-        if (assembled[slot_of(model)]) {
-          scatter_matrix(model, part, of, count);
-        }
-      }
-    }
+    whole = whole && evaluate_batch(part, first, count, assembled, interim, sum);
   });
   return sum;
+}
+
+bool ResidualLinearization::evaluate_batch(Part& part, Index first, Index count,
+                                           const std::array<bool, 2>& assembled, Interim& interim,
+                                           ChunkSum& sum) {
+  const Family& family = *part.family;
+  const Index R = family.residuals;
+  SmallScratch<const double*, batch_numbers> pointers(count * family.slots);
+  problem_->point_at(
+      *layout_, family, plain_dense_ ? 1 : count, [&](Index b) { return part.local_of(first + b); },
+      x_.data(), pointers.data());
+  SmallScratch<double, batch_entries> rows(rows_current_ || by_columns() ? 0 : count * part.entries());
+  double* const J = rows_current_ ? part.J.data() + first * part.entries() : rows.data();
+  Index evaluated = count;
+  const bool complete = for_each_run(part, first, count, [&](Index local, Index done, Index run) {
+    const BlockRange range{
+        local, run, pointers.data() + done * family.slots,
+        plain_dense_ ? BlockRange::Parameters::shared : BlockRange::Parameters::of_each_block};
+    double* r = part.r.data() + (first + done) * R;
+    const Index refused =
+        by_columns() ? family.terms->jacobian_columns(range, r, root_matrix_.data() + first + done, rows_)
+        : order_ == Order::second ? family.terms->hessians(range, nullptr, r, J + done * part.entries(),
+                                                           part.S.data() + (first + done) * family.triangle())
+                                  : family.terms->jacobians(range, r, J + done * part.entries());
+    if (refused >= 0) {
+      evaluated = done + refused - local;
+    }
+    return refused < 0;
+  });
+
+  double batch_sum = 0;
+  if (plain_dense_) {
+    const double* r = part.residual(first);
+    for (Index k = 0; k < evaluated * R; ++k) {
+      batch_sum += r[k] * r[k];
+    }
+  }
+  for (Index b = first; !plain_dense_ && b < first + evaluated; ++b) {
+    const double* r = part.residual(b);
+    double s = 0;
+    for (Index k = 0; k < R; ++k) {
+      s += r[k] * r[k];
+    }
+    double outer = scale_;
+    if (part.robust) {
+      const LossValue loss = problem_->losses[family.loss[at(part.local_of(b))]].evaluate(s);
+      const BlockWeight& w = part.weight[at(b)] = weigh(loss, s, scale_);
+      outer = w.outer;
+      // Zero unless a derivative of the loss is not finite, which must not go unnoticed.
+      batch_sum += loss.rho + 0.0 * (loss.first + loss.second);
+    } else {
+      batch_sum += s;
+    }
+    double* u = work_.data() + part.base + b * R;
+    for (Index k = 0; k < R; ++k) {
+      u[k] = outer * r[k];
+    }
+  }
+  const Derivatives of = part.derivatives(J, first);
+  if (!plain_dense_) {
+    sum.rounding += rounding(part, of, evaluated);
+  }
+  sum.value += batch_sum;
+  if (!std::isfinite(batch_sum)) {
+    for (Index b = first; b < first + evaluated; ++b) {
+      const Fault fault = problem_->value_fault(family, part.local_of(b), part.residual(b));
+      if (fault.any()) {
+        interim.faults.add(fault);
+        return false;
+      }
+    }
+  }
+  if (!complete) {
+    Fault fault;
+    fault.kind = Fault::Kind::refused;
+    fault.block = family.global[at(part.local_of(first + evaluated))];
+    interim.faults.add(fault);
+    return false;
+  }
+  if (part.shape->curved) {
+    project(part, first, count, J,
+            order_ == Order::second ? part.S.data() + first * family.triangle() : nullptr);
+  }
+  if (order_ == Order::second) {
+    const double* S = part.second(first);
+    double zero = 0;
+    for (Index i = 0; i < count * family.triangle(); ++i) {
+      zero += 0.0 * S[i];
+    }
+    if (!(zero == 0)) {
+      interim.suspect.store(true, std::memory_order_relaxed);
+    }
+  }
+  if (scattered_) {
+    scatter_gradient(part, of, count);
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      if (assembled[slot_of(model)]) {
+        scatter_matrix(model, part, of, count);
+      }
+    }
+  }
+  return true;
 }
 
 bool ResidualLinearization::evaluate_rows(const Part& part, Index first, Index count, double* r,
@@ -512,16 +514,17 @@ void ResidualLinearization::scatter_slot(const Part& part, int slot, Index first
 void ResidualLinearization::scatter_gradient(const Part& part, const Derivatives& of, Index count) {
   const Family& family = *part.family;
   const int slots = family.slots;
+  const double weighted = 1;  // the residuals are
   for (int s = 0; s < slots; ++s) {
-    if (const TransposedKernel add = transposed_kernel(family.residuals, part.sizes[s])) {
+    if (const OuterKernel add = transposed_kernel(family.residuals, part.sizes[s])) {
       add({.count = count,
-           .A = of.J + family.column[at(s)],
-           .columns = family.columns,
-           .step = of.entries,
-           .u = work_.data() + part.base + of.first * family.residuals,
+           .A = {of.J + family.column[at(s)], family.columns, of.entries},
+           .B = {work_.data() + part.base + of.first * family.residuals, 1, family.residuals},
+           .outer = &weighted,
+           .outer_step = 0,
            .sums = variable_sums_,
            .contribution = part.first_slot + of.first * slots + s,
-           .slots = slots,
+           .contribution_step = slots,
            .values = gradient_.data(),
            .start = layout_->variable_offset.data()});
     } else {
@@ -860,17 +863,14 @@ bool ResidualLinearization::cross_gradient(const Linearization& other, VectorRef
 }
 
 /// t += J bend with the ambient Jacobian, which is evaluated anew: only its projection is kept.
-void ResidualLinearization::add_bend(const Part& part, Index first, Index count,
-                                     const double* const* pointers, const double* bend, double* t) const {
+void ResidualLinearization::add_bend(const Part& part, Index first, Index count, const double* bend,
+                                     double* t) const {
   const Family& family = *part.family;
   const Index R = family.residuals;
   const Index N = family.columns;
   SmallScratch<double, batch_numbers> r(count * R);
   SmallScratch<double, batch_numbers> J(count * R * N);
-  for_each_run(part, first, count, [&](Index local, Index done, Index run) {
-    return family.terms->jacobians({local, run, pointers + done * family.slots}, r.data() + done * R,
-                                   J.data() + done * R * N) < 0;
-  });
+  evaluate_rows(part, first, count, r.data(), J.data());
   for (Index b = 0; b < count; ++b) {
     for (Index k = 0; k < R; ++k) {
       for (Index i = 0; i < N; ++i) {
@@ -929,7 +929,7 @@ bool ResidualLinearization::second_directional(ConstVectorRef v, VectorRef out) 
       }
       if (part.shape->curved) {
         gather(bend_);
-        add_bend(part, first, count, pointers.data(), direction.data(), t);
+        add_bend(part, first, count, direction.data(), t);
       }
       for (Index b = 0; b < count; ++b) {
         const BlockWeight w = weight_of(part, first + b);

@@ -157,7 +157,6 @@ class ResidualLinearization final : public Linearization {
   struct ChunkSum {
     double value = 0;     ///< of the losses
     double rounding = 0;  ///< of |u_k| |J_kj x_j|, u the weighted residuals
-    bool broken = false;  ///< a fault ended it
   };
   double rounding(const Part& part, const Derivatives& of, Index count) const;
   struct Interim {
@@ -168,6 +167,9 @@ class ResidualLinearization final : public Linearization {
   /// Evaluates a chunk and adds it to the gradient and to the matrices that are `assembled` (exact,
   /// gauss_newton).
   ChunkSum evaluate_chunk(const BlockChunk& chunk, const std::array<bool, 2>& assembled, Interim& interim);
+  /// Of blocks [first, first + count); false where a fault ended it.
+  bool evaluate_batch(Part& part, Index first, Index count, const std::array<bool, 2>& assembled,
+                      Interim& interim, ChunkSum& sum);
   /// J of blocks [first, first + count) as their family gives it, ambient; false where it refuses one.
   bool evaluate_rows(const Part& part, Index first, Index count, double* r, double* J) const;
   /// The first derivative that is not finite in residual blocks below `below`.
@@ -197,8 +199,7 @@ class ResidualLinearization final : public Linearization {
     return layout_->tangent_offset[at(part.blocks_of(b)[slot])];
   }
   void project(const Part& part, Index first, Index count, double* J, double* S) const;
-  void add_bend(const Part& part, Index first, Index count, const double* const* pointers, const double* bend,
-                double* t) const;
+  void add_bend(const Part& part, Index first, Index count, const double* bend, double* t) const;
 
   void check(Model model) const {
     expects(order_ == Order::second || model != Model::exact,

@@ -24,6 +24,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/elimination_group.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 #include "problems/residual/residual_structure.h"
@@ -93,10 +94,7 @@ bool bounded(const ResidualProblem::Impl& problem, Index block) {
 /// group where there is one.
 std::vector<char> candidates(const ResidualProblem::Impl& problem, const Layout& layout) {
   const std::vector<std::int32_t>& group = layout.elimination_group;
-  std::int32_t lowest = -1;
-  for (const std::int32_t g : group) {
-    lowest = g >= 0 && (lowest < 0 || g < lowest) ? g : lowest;
-  }
+  const std::int32_t lowest = lowest_group(group);
   std::vector<char> out(at(problem.parameter_blocks()), 0);
   for (std::size_t v = 0; v < layout.parameter.size(); ++v) {
     const Index block = layout.parameter[v];

@@ -99,7 +99,7 @@ class ScatteredSums {
     partials_.resize(at(partial_start_.back()));
   }
 
-  Place place(Index contribution, double* values, const Index* start) const {
+  Place place(Index contribution, double* values, const Index* start) {
     const std::uint32_t code = destination[at(contribution)];
     if (code == nowhere) {
       return {nullptr, false, false};
@@ -144,7 +144,7 @@ class ScatteredSums {
   std::vector<Index> empty_;
   std::vector<Shared> shared_;
   std::vector<Index> partial_start_;
-  mutable BulkVector<double> partials_;
+  BulkVector<double> partials_;
   double work_ = 0;
 };
 

@@ -44,7 +44,6 @@ struct NielsenDampingOptions {
   double good_large = 0.25;     // chosen on bundle problems: docs/benchmarks.md
   double sure_large = 0.99;     // chosen on bundles and pose graphs: docs/benchmarks.md
   double fall_sure = 100;       // the same
-  double fall_rejected = 5;     // as fall: 2 saves steps on bundles, but not on all
   double minimum = 1e-32;       // eps^2: less, as squared singular value of a scaled Jacobian, is rounding
   double maximum = 1e32;        // the reciprocal of minimum
 };
@@ -74,10 +73,6 @@ constexpr Field<NielsenDampingOptions> fields[] = {
      "`fall_sure`: the model foretold the decrease, so damping alone is what slows it"},
     {"fall_sure", &NielsenDampingOptions::fall_sure, "chosen on bundles and pose graphs: docs/benchmarks.md",
      "largest factor by which such a step divides the damping; at least 1"},
-    {"fall_rejected", &NielsenDampingOptions::fall_rejected,
-     "chosen on bundles and pose graphs: docs/benchmarks.md",
-     "for problems of more than `large` variables, the largest factor by which a step divides the damping "
-     "that was accepted after rejected ones; at least 1"},
     {"minimum", &NielsenDampingOptions::minimum,
      "eps^2: less, as squared singular value of a scaled Jacobian, is rounding",
      "a positive damping never falls below this; positive"},
@@ -113,7 +108,6 @@ class NielsenDamping final : public Acceptance {
 
  private:
   Verdict accepted(double rho, double lambda) {
-    const bool after_rejections = nu_ > options_.rise;
     nu_ = options_.rise;
     if (lambda == 0) {
       return {Decision::accept, Damping{0.0}};
@@ -122,9 +116,7 @@ class NielsenDamping final : public Acceptance {
     const double factor = rho > sure_   ? 1 / options_.fall_sure
                           : rho > good_ ? 1 / options_.fall
                                         : std::max(1 / options_.fall, 1 - (options_.rise - 1) * c * c * c);
-    const double least = after_rejections && sure_ < infinity ? 1 / options_.fall_rejected : 0.0;
-    return {Decision::accept,
-            Damping{std::clamp(lambda * std::max(factor, least), options_.minimum, options_.maximum)}};
+    return {Decision::accept, Damping{std::clamp(lambda * factor, options_.minimum, options_.maximum)}};
   }
 
   Verdict rejected(const Trial& trial, double lambda) {

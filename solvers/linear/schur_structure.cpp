@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 
+#include "core/elimination_group.h"
 #include "core/parallel.h"
 
 namespace kappa::detail {
@@ -50,15 +51,6 @@ void absorb(Lanes& h, const std::vector<T>& v) {
   mix(h, words.data());
 }
 
-/// The group to eliminate, or -1.
-std::int32_t lowest_group(const BlockStructure& structure) {
-  std::int32_t out = -1;
-  for (const std::int32_t g : structure.elimination_group) {
-    out = g >= 0 && (out < 0 || g < out) ? g : out;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::uint64_t fingerprint(const BlockStructure& structure) {
@@ -84,7 +76,7 @@ void SchurStructure::analyze(const BlockStructure& structure, Index keep_all_lim
                 " values, and at most 2147483647 with 4294967295 can be addressed; split the problem");
   }
   const Columns above = by_column(structure);
-  group = lowest_group(structure);
+  group = lowest_group(structure.elimination_group);
   if (group >= 0) {
     take_group(structure);
   } else {

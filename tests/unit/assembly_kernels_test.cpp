@@ -49,20 +49,18 @@ TEST_CASE("Kernels add weighted products of Jacobians, the upper triangle of dia
           const std::vector<double> J = random_numbers(blocks * R * N, 1);
           const std::vector<double> weight = random_numbers(blocks, 2);
           const Index width = rows * cols;
-          const detail::ScatteredSums sums = one_sum(blocks, width);
+          detail::ScatteredSums sums = one_sum(blocks, width);
           const std::vector<Index> start{0, width, 2 * width};
           std::vector<double> values(static_cast<std::size_t>(2 * width), std::nan(""));
           const double* B = J.data() + (diagonal ? 0 : rows);
           kernel({.count = blocks,
-                  .A = J.data(),
-                  .B = B,
-                  .columns = N,
-                  .step = R * N,
+                  .A = {J.data(), N, R * N},
+                  .B = {B, N, R * N},
                   .outer = weight.data(),
                   .outer_step = 1,
                   .sums = sums,
                   .contribution = 0,
-                  .pairs = 1,
+                  .contribution_step = 1,
                   .values = values.data(),
                   .start = start.data()});
           for (Index sum = 0; sum < 2; ++sum) {
