@@ -10,6 +10,8 @@ std::string_view name(Model model) {
       return "gauss-newton";
     case Model::fisher:
       return "fisher";
+    case Model::sampled_fisher:
+      return "sampled-fisher";
     case Model::empirical_fisher:
       return "empirical-fisher";
     case Model::squared_mean_gradient:

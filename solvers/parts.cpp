@@ -22,8 +22,8 @@ bool diagonal_only(const SymmetricOperator::Offers& offers) {
 
 std::string list_models(ModelSet models) {
   std::string out;
-  for (const Model m : {Model::exact, Model::gauss_newton, Model::fisher, Model::empirical_fisher,
-                        Model::squared_mean_gradient}) {
+  for (const Model m : {Model::exact, Model::gauss_newton, Model::fisher, Model::sampled_fisher,
+                        Model::empirical_fisher, Model::squared_mean_gradient}) {
     if (models.contains(m)) {
       out += (out.empty() ? "" : ", ") + std::string(name(m));
     }

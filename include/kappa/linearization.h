@@ -17,9 +17,10 @@ namespace kappa {
 
 /// The second-order models that kappa keeps apart. For f(x) = sum of terms f_i(x):
 enum class Model : std::uint8_t {
-  exact,                 ///< the Hessian of f
-  gauss_newton,          ///< J' H_outer J, the (generalised) Gauss-Newton matrix
-  fisher,                ///< the expected information under the model's own distribution
+  exact,           ///< the Hessian of f
+  gauss_newton,    ///< J' H_outer J, the (generalised) Gauss-Newton matrix
+  fisher,          ///< the expected information under the model's own distribution
+  sampled_fisher,  ///< an unbiased estimate of it: sum of g_i g_i' with targets drawn from that distribution
   empirical_fisher,      ///< sum of g_i g_i' over the data; not the Fisher information
   squared_mean_gradient  ///< the square of the mean gradient (Adam's); neither of the two above
 };
@@ -64,6 +65,14 @@ struct Offers {
   bool root = false;
 };
 
+/// Diagonals that are back-propagated layer by layer, in O(n) (LeCun, Denker & Solla 1990; LeCun et al. 1998,
+/// sec. 7.2). They drop the off-diagonal second derivatives between the units of a layer, so each is an
+/// approximation of the model's diagonal and never stands in for it.
+enum class Recursion : std::uint8_t {
+  exact,        ///< Optimal Brain Damage's, with the activations' second derivatives; may be negative
+  gauss_newton  ///< without them; not negative
+};
+
 /// Second-order information at one point. `size` is the problem's tangent dimension.
 ///
 /// A call may fill a cache of the object, so one Linearization is read by one thread at a time.
@@ -82,6 +91,14 @@ class Linearization {
 
   /// out_i = B_ii; false where the problem cannot give the diagonal without the matrix.
   virtual bool diagonal(Model, VectorRef) const { return false; }
+
+  /// The recursive diagonal of a network; false where the problem has no layers.
+  virtual bool recursive_diagonal(Recursion, VectorRef) const { return false; }
+
+  /// out = gradient of the data's terms (without regularisation) where each term's target is drawn from the
+  /// model's own distribution at this point; the same draw, the same targets. Its square estimates the Fisher
+  /// information's diagonal (Liu et al. 2024, alg. 2). false where the problem is no likelihood.
+  virtual bool sampled_gradient(std::uint64_t /*draw*/, VectorRef) const { return false; }
 
   /// The full symmetric matrix, size x size; false where only products are to be had, or where a
   /// dense matrix of this size makes no sense.

@@ -115,6 +115,13 @@ struct Symmetry {
   std::vector<double> direction;  ///< tangent_dimension() long, of any length
 };
 
+/// What people judge a solution by, beside f: "accuracy 0.89".
+struct Measure {
+  std::string name;
+  double value = 0;
+  enum class Better : std::uint8_t { lower, higher } better = Better::lower;
+};
+
 /// A function to be minimised: f : R^dimension -> R, possibly a sum of terms, possibly on a manifold.
 ///
 /// All derivatives are those of step -> f(retract(x, step)) at step 0, so they have
@@ -166,6 +173,10 @@ class Problem {
 
   /// The symmetries f is known to have at x as far as all variables are free; what is held may break them.
   virtual std::vector<Symmetry> symmetries(ConstVectorRef) const { return {}; }
+
+  /// The measures of a solution on this problem's data, such as the share of samples that are classified
+  /// rightly; empty where there are none. Thread-safe.
+  virtual std::vector<Measure> measures(ConstVectorRef /*x*/) const { return {}; }
 
   /// Facts a result should mention: which derivatives are finite differences, for example.
   virtual std::vector<std::string> notes(ModelSet) const { return {}; }

@@ -2,6 +2,7 @@
 //
 //   gauss-newton       B = J' H_outer J    (J'J for sums of squares, weighted for robust losses)
 //   fisher             B = E[g_i g_i'] under the model's own distribution, summed over the data
+//   sampled-fisher     an estimate of it: B = sum of g_i g_i' with targets drawn from that distribution
 //   empirical-fisher   B = sum of g_i g_i' over the data as they are; not the Fisher information
 //
 // Use it for least squares and likelihoods. It is not the Hessian: Gauss-Newton leaves out the term
@@ -28,7 +29,7 @@ struct OuterProductOptions {
 
 constexpr Field<OuterProductOptions> fields[] = {
     {"model", &OuterProductOptions::model, "Levenberg 1944, Marquardt 1963",
-     "which outer product: gauss-newton, fisher or empirical-fisher"},
+     "which outer product: gauss-newton, fisher, sampled-fisher or empirical-fisher"},
 };
 
 }  // namespace
@@ -44,8 +45,9 @@ CurvaturePart outer_product_part() {
   out.make = [](const Options& given) -> std::unique_ptr<Curvature> {
     using detail::Capability;
     const auto options = read_options<OuterProductOptions>(part, given, fields);
-    const Model model = detail::choose_model(part, "model", options.model,
-                                             {Model::gauss_newton, Model::fisher, Model::empirical_fisher});
+    const Model model = detail::choose_model(
+        part, "model", options.model,
+        {Model::gauss_newton, Model::fisher, Model::sampled_fisher, Model::empirical_fisher});
     return std::make_unique<detail::LinearizationCurvature>(
         model,
         detail::CapabilitySet{Capability::diagonal, Capability::dense, Capability::blocks, Capability::root});
