@@ -27,7 +27,7 @@
 #include "kappa/block_matrix.h"
 #include "kappa/problem.h"
 #include "solvers/linear/elimination_plan.h"
-#include "solvers/linear/front_kernels.h"
+#include "core/front_kernels.h"
 #include "solvers/linear/tree_schedule.h"
 
 namespace kappa::detail {

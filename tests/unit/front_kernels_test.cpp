@@ -1,5 +1,5 @@
 // The dense kernels of a front, for every vector width this processor has, against dense arithmetic.
-#include "solvers/linear/front_kernels.h"
+#include "core/front_kernels.h"
 
 #include <Eigen/Dense>
 #include <array>
