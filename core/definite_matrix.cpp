@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/parallel.h"
+#include "core/scratch.h"
 
 namespace kappa::detail {
 
@@ -102,17 +103,17 @@ DenseStatus DefiniteMatrix::factor(const Interrupt* interrupt) {
 }
 
 void DefiniteMatrix::solve_lower(VectorRef b) {
-  padded_.assign(inverse_.size(), 0.0);
-  std::copy(b.begin(), b.end(), padded_.begin());
-  front_kernels().forward(panel(), inverse_.data(), padded_.data());
-  std::copy_n(padded_.begin(), b.size(), b.begin());
+  Scratch<double> padded(static_cast<Index>(inverse_.size()));
+  std::fill(std::copy(b.begin(), b.end(), padded.data()), padded.data() + inverse_.size(), 0.0);
+  front_kernels().forward(panel(), inverse_.data(), padded.data());
+  std::copy_n(padded.data(), b.size(), b.begin());
 }
 
 void DefiniteMatrix::solve_upper(VectorRef b) {
-  padded_.assign(inverse_.size(), 0.0);
-  std::copy(b.begin(), b.end(), padded_.begin());
-  front_kernels().backward(panel(), inverse_.data(), padded_.data());
-  std::copy_n(padded_.begin(), b.size(), b.begin());
+  Scratch<double> padded(static_cast<Index>(inverse_.size()));
+  std::fill(std::copy(b.begin(), b.end(), padded.data()), padded.data() + inverse_.size(), 0.0);
+  front_kernels().backward(panel(), inverse_.data(), padded.data());
+  std::copy_n(padded.data(), b.size(), b.begin());
 }
 
 /// U L' = I by columns of blocks. Block row r of U begins with its block on the diagonal, so it is solved for

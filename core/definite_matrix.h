@@ -88,7 +88,7 @@ class DefiniteMatrix {
   Index size() const { return size_; }
   /// Entry (i, i) of L.
   double diagonal(Index i) { return rows_.ref()(i, i); }
-  void solve_lower(VectorRef b);  ///< b := L^-1 b, size() long
+  void solve_lower(VectorRef b);  ///< b := L^-1 b, size() long; from several threads at once, too
   void solve_upper(VectorRef b);  ///< b := L^-T b
 
   /// Computes upper().
@@ -101,7 +101,7 @@ class DefiniteMatrix {
 
   Index size_ = 0;
   SliverMatrix rows_;  ///< L, and U below it, so that both are rows of one panel
-  std::vector<double> least_, inverse_, padded_;
+  std::vector<double> least_, inverse_;
   Index failed_ = -1;
   double pivot_ = 0;
 };
