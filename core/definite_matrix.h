@@ -88,6 +88,8 @@ class DefiniteMatrix {
   Index size() const { return size_; }
   /// Entry (i, i) of L.
   double diagonal(Index i) { return rows_.ref()(i, i); }
+  /// L, in the lower triangle.
+  SliverRef lower() { return rows_.ref(); }
   void solve_lower(VectorRef b);  ///< b := L^-1 b, size() long; from several threads at once, too
   void solve_upper(VectorRef b);  ///< b := L^-T b
 

@@ -28,6 +28,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -186,6 +187,9 @@ class GaussianProcess final : public GaussianModel {
 
   /// `at` has inputs() columns. Throws Error where the likelihood cannot be evaluated at theta.
   Prediction predict(ConstVectorRef theta, ConstVectorRef data, ConstMatrixRef at) const;
+
+  /// Data drawn from the model at theta, m + g + noise; the same seed, the same data. Throws as predict does.
+  std::vector<double> sample(ConstVectorRef theta, std::uint64_t seed) const;
 
   Index observations() const override { return rows_; }
   Index parameters() const override { return static_cast<Index>(names_.size()); }

@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "core/scratch.h"
 #include "core/vector.h"
+#include "kappa/random.h"
 #include "problems/likelihood/gaussian_workspace.h"
 #include "problems/likelihood/kernel_node.h"
 
@@ -239,6 +240,31 @@ Prediction GaussianProcess::predict(ConstVectorRef theta, ConstVectorRef data, C
   });
   for (const double variance : out.variance) {
     out.observation_variance.push_back(variance + noise(theta));
+  }
+  return out;
+}
+
+std::vector<double> GaussianProcess::sample(ConstVectorRef theta, std::uint64_t seed) const {
+  expects(static_cast<Index>(theta.size()) == parameters(),
+          "GaussianProcess::sample: theta is not parameters() long");
+  const std::vector<double> zero(at(rows_), 0.0);
+  detail::GaussianWorkspace workspace(*this, zero);
+  std::string fault;
+  if (workspace.factor(theta, nullptr, fault) != EvalStatus::ok) {
+    throw Error("GaussianProcess::sample: " + fault);
+  }
+  const CounterRandom random(seed);
+  std::vector<double> normal(at(rows_));
+  for (std::size_t i = 0; i < normal.size(); ++i) {
+    normal[i] = random.normal(i);
+  }
+  std::vector<double> out(at(rows_));
+  mean(theta, out, {});
+  const detail::SliverRef L = workspace.covariance().lower();
+  for (Index i = 0; i < rows_; ++i) {
+    for (Index j = 0; j <= i; ++j) {
+      out[at(i)] += L(i, j) * normal[at(j)];
+    }
   }
   return out;
 }
