@@ -142,7 +142,8 @@ class FunctorMean final : public MeanFunction {
     for (int i = 0; i < P; ++i) {
       seeded[static_cast<std::size_t>(i)] = T(parameters[static_cast<std::size_t>(i)], i);
     }
-    std::vector<double> x(static_cast<std::size_t>(inputs.cols));
+    static thread_local std::vector<double> x;
+    x.resize(static_cast<std::size_t>(inputs.cols));
     for (Index n = 0; n < inputs.rows; ++n) {
       for (Index d = 0; d < inputs.cols; ++d) {
         x[static_cast<std::size_t>(d)] = inputs(n, d);
