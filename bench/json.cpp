@@ -140,6 +140,34 @@ Json pairs_json(const PairsResult& pairs, const Provenance& provenance) {
   return out;
 }
 
+Json gaussian_json(const GaussianResult& measured, const Provenance& provenance) {
+  Json out = head("gaussian", provenance);
+  out["threads"] = measured.threads;
+  out["observations"] = measured.observations;
+  Json costs = Json::array();
+  for (const GaussianCost& row : measured.costs) {
+    costs.push_back({{"work", row.work},
+                     {"seconds", number(row.median)},
+                     {"seconds_all", numbers(row.seconds)},
+                     {"ratio_to_factorization", number(row.ratio)}});
+  }
+  Json fits = Json::array();
+  for (const GaussianFit& row : measured.fits) {
+    fits.push_back({{"problem", row.problem},
+                    {"method", row.method},
+                    {"converged", row.converged},
+                    {"value", number(row.value)},
+                    {"iterations", row.iterations},
+                    {"values", row.values},
+                    {"linearizations", row.linearizations},
+                    {"seconds", number(row.median)},
+                    {"seconds_all", numbers(row.seconds)}});
+  }
+  out["costs"] = std::move(costs);
+  out["fits"] = std::move(fits);
+  return out;
+}
+
 Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& provenance) {
   Json out = head("jacobian", provenance);
   out["threads"] = 1;
@@ -179,6 +207,9 @@ std::string json_text(const Provenance& provenance, const Results& results) {
   }
   if (!results.jacobian.empty()) {
     all.push_back(jacobian_json(results.jacobian, provenance));
+  }
+  if (results.gaussian) {
+    all.push_back(gaussian_json(*results.gaussian, provenance));
   }
   const Json& out = all.size() == 1 ? all.front() : all;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

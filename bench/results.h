@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "bench/gaussian.h"
 #include "bench/jacobian.h"
 #include "bench/measure.h"
 #include "bench/pairs.h"
@@ -14,6 +15,7 @@ struct Results {
   std::vector<SuiteResult> suites;
   std::optional<PairsResult> pairs;
   std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
+  std::optional<GaussianResult> gaussian;
 };
 
 }  // namespace kappa::bench

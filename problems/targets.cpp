@@ -12,6 +12,7 @@
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal_generated.h"
 #include "problems/io/g2o.h"
+#include "problems/likelihood/gaussian_target.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
@@ -231,6 +232,18 @@ Target load_graph(std::string_view text) {
   return out;
 }
 
+Target load_gaussian(std::string_view text) {
+  const auto [name, keys] = split_keys("gaussian", text);
+  require_name("gaussian", name, gaussian_target_names());
+  GaussianTarget made = make_gaussian_target(name, keys);
+  Target out;
+  out.name = text;
+  out.problem = std::make_unique<GaussianLikelihood>(std::move(made.problem));
+  out.x0 = std::move(made.start);
+  out.note = std::move(made.note);
+  return out;
+}
+
 std::vector<OptionInfo> generated_graph_keys() {
   const GeneratedPoseGraph d;
   const auto count = [](auto n) { return to_text(static_cast<std::int64_t>(n)); };
@@ -300,6 +313,9 @@ const std::vector<TargetScheme>& target_schemes() {
          return std::vector<std::string>{"FILE", "generated/sphere", "generated/torus", "generated/grid"};
        },
        load_graph},
+      {"gaussian", "Gaussian-process regression: generated, NIST's series ENSO, or of a CSV file.",
+       "gaussian:generated?n=500&kernel=matern52+periodic&seed=1", gaussian_target_keys(),
+       gaussian_target_names, load_gaussian},
   };
   return schemes;
 }

@@ -1,6 +1,7 @@
 // Counts the calls of malloc and its kin in the whole process. kappa allocates nothing after the first
 // accepted iteration of a solve, and nothing at all in a solve that a Workspace has seen the like of.
 #include <dlfcn.h>
+#include <tbb/global_control.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include "kappa/kappa.h"
 #include "problems/analytic/mgh_problem.h"
 #include "problems/analytic/nist_problem.h"
+#include "problems/targets.h"
 #include "solvers/linear/block_cholesky.h"
 #include "support/catch.h"
 #include "support/manifold_problems.h"
@@ -130,6 +132,27 @@ TEST_CASE("no recipe allocates after its first accepted iteration", "[allocation
 TEST_CASE("no recipe allocates after its first accepted iteration on manifolds", "[allocation]") {
   check_from_first_iteration(test::loop_in_space());
   check_from_first_iteration(test::linear_on(kappa::manifolds::sphere(4), {0.5, -0.5, 0.5, 0.5}, 1.0));
+}
+
+TEST_CASE("a Gaussian likelihood allocates nothing after its first accepted iteration", "[allocation]") {
+  // On one thread: another one's buffers are allocated when it first takes part.
+  const tbb::global_control alone(tbb::global_control::max_allowed_parallelism, 1);
+  const kappa::Target target =
+      kappa::load_target("gaussian:generated?n=70&kernel=matern52*periodic+se&mean=linear");
+  const kappa::Options fisher = {{"model", "fisher"}};
+  for (const kappa::Method& method :
+       {kappa::newton(), kappa::levenberg_marquardt({.curvature = {"outer-product", fisher}})}) {
+    FromFirstIteration observer;
+    kappa::Workspace workspace;
+    kappa::Stopping stopping;
+    stopping.max_iterations = 8;
+    const kappa::Result& result =
+        kappa::minimize(*target.problem, target.x0, method, stopping, &observer, workspace);
+    const long counted = allocations;
+    counting = false;
+    CHECK(result.iterations >= 4);
+    CHECK(counted == 0);
+  }
 }
 
 TEST_CASE("the counter counts", "[allocation]") {

@@ -321,6 +321,7 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"", "no suite is named"},
            {"nits",
             "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, "
+            "gaussian, "
             "all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
