@@ -47,10 +47,13 @@ class Gltr final : public StepSolver {
     if (out.status == StepStatus::ok && !inside) {
       out.limit = StepReport::Limit::boundary;
       if (out.norm > radius) {  // by rounding in the basis
+        const double factor = radius / out.norm;
+        const double curvature = -2 * (out.predicted_decrease + out.slope);
         for (double& v : step) {
-          v *= radius / out.norm;
+          v *= factor;
         }
-        out.slope *= radius / out.norm;
+        out.slope *= factor;
+        out.predicted_decrease = -(out.slope + 0.5 * factor * factor * curvature);
         out.norm = metric_->norm(step);
       }
     }

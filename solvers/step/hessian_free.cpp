@@ -65,9 +65,10 @@ constexpr Field<HessianFreeStepOptions> fields[] = {
 class HessianFreeStep final : public StepSolver {
  public:
   explicit HessianFreeStep(const HessianFreeStepOptions& options) : options_(options) {
+    const auto end = static_cast<double>(options_.max_iterations);
     Index next = 1;
-    for (double at = 1; options_.spacing > 0 && next < options_.max_iterations; at *= options_.spacing) {
-      if (const auto i = static_cast<Index>(std::ceil(at)); i >= next && i < options_.max_iterations) {
+    for (double at = 1; options_.spacing > 0 && std::ceil(at) < end; at *= options_.spacing) {
+      if (const auto i = static_cast<Index>(std::ceil(at)); i >= next) {
         save_at_.push_back(i);
         next = i + 1;
       }
