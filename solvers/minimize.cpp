@@ -126,6 +126,7 @@ class Solve {
   Index trial_evaluations_ = 0;
   bool kept_ = false;
   Trial kept_trial_;               ///< numbers of the kept trial
+  bool walking_ = false;           ///< the trial is one of several iterates of one solve
   Index alternative_ = 0;          ///< of the last solve's earlier iterates, the next trial; 0: a new solve
   double dual_gradient_norm_ = 0;  ///< where trial gradients are asked for
   Index blame_ = -1;
@@ -201,7 +202,7 @@ Want Solve::trial_wants() const {
   constexpr Index few = 32;
   const bool buffer = result_.iterations == 0 || w_.trial.linearization != nullptr;
   if (needs_ == TrialNeeds::value && expects_acceptance_ && buffer && problem_.dimension() <= few &&
-      !history_ && !sampled() && !own_batch()) {
+      !history_ && !sampled() && !own_batch() && !walking_) {
     return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
   }
   return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
@@ -327,6 +328,8 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.kept_step.assign(w_.step.size(), 0.0);
   w_.carried.assign(w_.step.size(), 0.0);
   w_.best_x.assign(n, 0.0);
+  w_.kept.x.reserve(n);
+  w_.kept.gradient.reserve(w_.step.size());
 }
 
 /// The bounds, and a start inside them.
@@ -480,8 +483,10 @@ bool Solve::try_step() {
   trial.step = alternative_ > 0   ? w_.step_solver->alternative(alternative_, w_.step)
                : w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step)
                                   : w_.step_solver->solve(control_, w_.step);
+  walking_ = alternative_ > 0;
   alternative_ = 0;
   trial.step.alternatives = w_.box.bounded() ? 0 : trial.step.alternatives;  // they may lie outside
+  walking_ = walking_ || trial.step.alternatives > 0;
   trial.current_gradient_norm = dual_gradient_norm_;
   trial.current_value = w_.current.value;
   trial.value_rounding = w_.current.value_rounding;

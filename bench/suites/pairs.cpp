@@ -45,6 +45,15 @@ const std::vector<NamedOptimizer>& optimizers() {
       {"Newton, Armijo", [](const Spec& c) { return newton({.curvature = c, .acceptance = {"armijo"}}); }},
       {"Newton, strong Wolfe",
        [](const Spec& c) { return newton({.curvature = c, .acceptance = {"strong-wolfe"}}); }},
+      {"Newton, GLTR", [](const Spec& c) { return newton({.curvature = c, .step = {"gltr"}}); }},
+      {"Newton-MR, Armijo",
+       [](const Spec& c) {
+         return newton({.curvature = c, .step = {"newton-mr"}, .acceptance = {"armijo"}});
+       }},
+      {"Hessian-free", [](const Spec& c) { return hessian_free({.curvature = c}); }},
+      {"cubic Newton", [](const Spec& c) { return cubic_newton({.curvature = c}); }},
+      {"regularised Newton", [](const Spec& c) { return regularized_newton({.curvature = c}); }},
+      {"TRON", [](const Spec& c) { return tron({.curvature = c}); }},
       {"adaptive rate",
        [](const Spec& c) {
          return adaptive_rate({.curvature = c, .acceptance = {"schedule", {{"rate", 0.1}}}});
