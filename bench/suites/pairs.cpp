@@ -64,7 +64,7 @@ const std::vector<NamedOptimizer>& optimizers() {
 
 PairCell run_pair(const NamedCurvature& curvature, const NamedOptimizer& optimizer,
                   const std::vector<const MghProblem*>& problems) {
-  PairCell out{curvature.name, optimizer.name, 0, static_cast<int>(problems.size()), {}};
+  PairCell out{curvature.name, optimizer.name, 0, static_cast<int>(problems.size()), {}, 0};
   const Method method = optimizer.with(curvature.spec);
   Stopping stopping;
   stopping.max_iterations = 1000;
@@ -73,6 +73,7 @@ PairCell run_pair(const NamedCurvature& curvature, const NamedOptimizer& optimiz
     const ResidualProblem residuals = make_mgh(*problem, 1);
     try {
       const Result result = minimize(residuals, residuals.initial(), method, stopping);
+      out.products += result.evaluations.product;
       const Source source = MghSource{problem, 1};
       out.solved += solved(*problem, 2 * objective(source, result.x)) ? 1 : 0;
     } catch (const Error& refusal) {
@@ -144,7 +145,13 @@ std::string markdown(const PairsResult& result) {
       reasons.push_back("- " + cell.curvature + " with " + cell.optimizer + ": " + cell.refused);
     }
   }
-  out += "\n";
+  out += "\n\nProducts with the curvature, over all problems:\n\n";
+  for (std::size_t i = 0; i < result.cells.size(); ++i) {
+    const PairCell& cell = result.cells[i];
+    if (cell.curvature == "exact" && cell.products > 0) {
+      out += "- exact with " + cell.optimizer + ": " + std::to_string(cell.products) + "\n";
+    }
+  }
   if (!reasons.empty()) {
     out += "\nRefused at set-up:\n\n";
     for (const std::string& reason : reasons) {

@@ -219,6 +219,13 @@ TEST_CASE("an acceptance that compares values over iterations is refused with mi
   CHECK_THROWS_AS(minimize(problem, problem.initial(), secant), Error);
 }
 
+TEST_CASE("a cubic weight chooses its step by itself", "[matrix]") {
+  const ResidualProblem problem = decay(40);
+  const Result r = minimize(problem, problem.initial(), newton({.acceptance = {"adaptive-cubic"}}));
+  CHECK(r.step == "cubic-lanczos");
+  CHECK(r.converged());
+}
+
 TEST_CASE("an earlier iterate is taken where the last one overshoots", "[matrix]") {
   // A Gauss-Newton model of a problem far from its minimum: the whole solution of a weakly damped system
   // leads too far, the iterates before it do not.
