@@ -6,6 +6,7 @@
 //         step = solve(control); evaluate trial; verdict = judge(trial)
 //         accept:  the trial slot becomes current; complete its derivatives; refresh; prepare
 //         retry:   solve again from the same point with the verdict's control
+//         alternative: an earlier iterate of the same solve is the next trial
 //
 // A trial is completed (derivatives, curvature) before the point it came from is given up, so a derivative
 // that is not finite is one more rejection and never the end of the accepted point.
@@ -85,6 +86,8 @@ class Solve {
   EvalStatus complete(Evaluation& at);
   Want trial_wants() const;
   void draw_samples();
+  void take_new_sample();
+  double dual_norm(const Evaluation& at);
   void note(const char* text);
   void observe(Progress::Event event, const Trial* trial);
   void progress_made(const Trial& trial);
@@ -95,7 +98,12 @@ class Solve {
   void write_result();
 
   bool schedule() const { return needs_ == TrialNeeds::nothing; }
-  bool sampled() const { return method_.batch.size > 0; }
+  bool sampled() const { return method_.batch.sampled(); }
+  bool own_batch() const { return method_.batch.own_curvature(); }
+  /// What the curvature is refreshed with at the current point.
+  const Evaluation& seen_by_curvature() const {
+    return own_batch() && !models_.empty() ? w_.curvature_point : w_.current;
+  }
 
   const Problem& problem_;
   const Method& method_;
@@ -125,6 +133,10 @@ class Solve {
   std::size_t notes_ = 0;
   Index trial_evaluations_ = 0;
   bool kept_ = false;
+  Trial kept_trial_;               ///< numbers of the kept trial
+  bool walking_ = false;           ///< the trial is one of several iterates of one solve
+  Index alternative_ = 0;          ///< of the last solve's earlier iterates, the next trial; 0: a new solve
+  double dual_gradient_norm_ = 0;  ///< where trial gradients are asked for
   Index blame_ = -1;
   bool expects_acceptance_ = true;
   bool refines_ = false;     ///< the problem re-solves part of a trial point
@@ -178,12 +190,11 @@ EvalStatus Solve::complete(Evaluation& at) {
   if (!includes(at.have, Want::gradient)) {
     want = want | Want::gradient;
   }
-  const bool own_batch = sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own;
-  if (!models_.empty() && !own_batch && !includes(at.have, Want::linearization)) {
+  if (!models_.empty() && !own_batch() && !includes(at.have, Want::linearization)) {
     want = want | Want::linearization;
   }
   EvalStatus status = want == Want::nothing ? EvalStatus::ok : evaluate(at, want, gradient_sample_);
-  if (status == EvalStatus::ok && own_batch && !models_.empty()) {
+  if (status == EvalStatus::ok && own_batch() && !models_.empty()) {
     w_.curvature_point.reset(at.x, curvature_sample_.id);
     status =
         evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
@@ -194,27 +205,27 @@ EvalStatus Solve::complete(Evaluation& at) {
   return status;
 }
 
-/// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
-/// terms, so that every term is seen once before any is seen twice.
 /// What is asked of a trial point. Where evaluations are cheap and the last trial was accepted, everything at
 /// once: residuals and derivatives share their transcendental functions.
 Want Solve::trial_wants() const {
   constexpr Index few = 32;
   const bool buffer = result_.iterations == 0 || w_.trial.linearization != nullptr;
   if (needs_ == TrialNeeds::value && expects_acceptance_ && buffer && problem_.dimension() <= few &&
-      !history_) {
+      !history_ && !sampled() && !own_batch() && !walking_) {
     return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
   }
   return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
 }
 
+/// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
+/// terms, so that every term is seen once before any is seen twice.
 void Solve::draw_samples() {
-  if (!sampled()) {
+  if (!sampled() && !own_batch()) {
     return;
   }
-  const auto draw = [&](std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
+  const auto draw = [&](Index wanted, std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
     const Index n = problem_.terms();
-    const Index size = std::min(method_.batch.size, n);
+    const Index size = std::min(wanted, n);
     const Index batches = n / size;
     const auto epoch = static_cast<std::uint64_t>(draws_) / static_cast<std::uint64_t>(batches);
     const auto within =
@@ -228,11 +239,25 @@ void Solve::draw_samples() {
     std::sort(terms.begin(), terms.end());
     sample = {draws_ + 1, terms};
   };
-  draw(w_.sample_terms, 1, gradient_sample_);
-  if (method_.batch.curvature == MiniBatch::CurvatureBatch::own) {
-    draw(w_.curvature_terms, 2, curvature_sample_);
+  const MiniBatch& batch = method_.batch;
+  if (sampled()) {
+    draw(batch.size, w_.sample_terms, 1, gradient_sample_);
+  }
+  if (own_batch()) {
+    draw(batch.curvature_size > 0 ? batch.curvature_size : batch.size, w_.curvature_terms, 2,
+         curvature_sample_);
   }
   ++draws_;
+}
+
+/// The next samples become those of the current point, where an acceptance compares values: what is known
+/// there of other terms is forgotten.
+void Solve::take_new_sample() {
+  draw_samples();
+  if (sampled()) {
+    w_.current.have = Want::nothing;
+    w_.current.sample = gradient_sample_.id;
+  }
 }
 
 void Solve::set_up(ConstVectorRef x0) {
@@ -279,12 +304,17 @@ void Solve::set_up(ConstVectorRef x0) {
     detail::require_same_control(method_.step.name, registry().step(method_.step.name).control,
                                  method_.acceptance.name, acceptance.control);
   }
-  if (sampled() && !schedule()) {
-    throw Error(
-        "acceptance '" + method_.acceptance.name +
-        "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
+  if (sampled() && !w_.acceptance->takes_samples()) {
+    throw Error("acceptance '" + method_.acceptance.name +
+                "' compares values over iterations, which mini-batches of different terms do not allow; use "
+                "acceptance schedule or martens-damping");
   }
-  if (sampled() && problem_.terms() < 2) {
+  if (sampled() && !schedule() && history_) {
+    throw Error("curvature '" + std::string(curvature.name) +
+                "' compares gradients of two points, which have different terms here; use another curvature, "
+                "or set the batch size to 0");
+  }
+  if ((sampled() || own_batch()) && problem_.terms() < 2) {
     throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
   }
   refines_ = method_.inner.steps > 0;
@@ -308,6 +338,8 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.kept_step.assign(w_.step.size(), 0.0);
   w_.carried.assign(w_.step.size(), 0.0);
   w_.best_x.assign(n, 0.0);
+  w_.kept.x.reserve(n);
+  w_.kept.gradient.reserve(w_.step.size());
 }
 
 /// The bounds, and a start inside them.
@@ -369,9 +401,7 @@ bool Solve::begin() {
   for (const std::string& fact : problem_.notes(models_)) {
     note(fact.c_str());
   }
-  const Evaluation& seen =
-      includes(w_.current.have, Want::linearization) || models_.empty() ? w_.current : w_.curvature_point;
-  if (w_.curvature->refresh(seen, nullptr, {}) != Curvature::Status::ok) {
+  if (w_.curvature->refresh(seen_by_curvature(), nullptr, {}) != Curvature::Status::ok) {
     return finish(Termination::curvature_failed);
   }
   settle_step_solver();
@@ -399,10 +429,24 @@ double Solve::point_norm() {
   return w_.metric.norm(w_.carried);
 }
 
+/// |g| in the metric's dual norm without the entries that press against a bound.
+double Solve::dual_norm(const Evaluation& at) {
+  if (!w_.box.bounded()) {
+    return w_.metric.dual_norm(at.gradient);
+  }
+  w_.carried.assign(at.gradient.begin(), at.gradient.end());
+  w_.box.clear_pressed(at.x, w_.carried);
+  return w_.metric.dual_norm(w_.carried);
+}
+
 /// The model at the current, refreshed point: metric, prepare.
 bool Solve::model_current() {
   gradient_norm_ = w_.box.stationarity(w_.current.x, w_.current.gradient);
   w_.metric.update(w_.curvature->at_point());
+  if (needs_ == TrialNeeds::value_and_gradient) {
+    dual_gradient_norm_ = dual_norm(w_.current);
+  }
+  alternative_ = 0;
   const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
   const StepStatus status =
       w_.box.bounded() ? w_.bounded_step.prepare(w_.current.x, model) : w_.step_solver->prepare(model);
@@ -446,8 +490,14 @@ bool Solve::stop_before_step() {
 bool Solve::try_step() {
   Trial trial;
   ++result_.trials;
-  trial.step =
-      w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step) : w_.step_solver->solve(control_, w_.step);
+  trial.step = alternative_ > 0   ? w_.step_solver->alternative(alternative_, w_.step)
+               : w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step)
+                                  : w_.step_solver->solve(control_, w_.step);
+  walking_ = alternative_ > 0;
+  alternative_ = 0;
+  trial.step.alternatives = w_.box.bounded() ? 0 : trial.step.alternatives;  // they may lie outside
+  walking_ = walking_ || trial.step.alternatives > 0;
+  trial.current_gradient_norm = dual_gradient_norm_;
   trial.current_value = w_.current.value;
   trial.value_rounding = w_.current.value_rounding;
   trial.value = std::nan("");
@@ -463,11 +513,13 @@ bool Solve::try_step() {
     if (free_step || trial.step.limit == StepReport::Limit::bounds) {
       free_predicted_ = trial.step.predicted_decrease;
     }
-    if (free_step && trial.step.predicted_decrease >= 0 &&
+    if (free_step && !sampled() && trial.step.predicted_decrease >= 0 &&
         trial.step.predicted_decrease <= stopping_.decrease_tolerance * std::fabs(w_.current.value)) {
       return finish(Termination::decrease_tolerance);
     }
-    draw_samples();
+    if (schedule()) {
+      draw_samples();
+    }
     w_.trial.reset(w_.current.x, schedule() ? gradient_sample_.id : w_.current.sample);
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
     w_.box.settle(w_.current.x, w_.step, w_.trial.x);
@@ -490,6 +542,7 @@ bool Solve::try_step() {
         for (std::size_t i = 0; i < w_.step.size(); ++i) {
           trial.slope += w_.trial.gradient[i] * w_.carried[i];
         }
+        trial.gradient_norm = dual_norm(w_.trial);
       }
     }
   } else {
@@ -549,6 +602,7 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
   if (verdict.keep == Verdict::Keep::yes) {
     std::swap(w_.kept, w_.trial);
     std::swap(w_.kept_step, w_.step);
+    kept_trial_ = trial;
     kept_ = true;
   }
   switch (verdict.decision) {
@@ -562,7 +616,11 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
         std::swap(w_.kept, w_.trial);
         std::swap(w_.kept_step, w_.step);
       }
-      return take_trial(trial, verdict.next);
+      return take_trial(verdict.decision == Decision::accept_kept ? kept_trial_ : trial, verdict.next);
+    case Decision::alternative:
+      expects(verdict.alternative >= 1, "Acceptance: alternatives are numbered from 1");
+      alternative_ = verdict.alternative;
+      return true;
     case Decision::retry:
       expects_acceptance_ = false;
       control_ = verdict.next;
@@ -583,12 +641,13 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
   if (lend_buffer) {
     w_.current.linearization = std::move(w_.trial.linearization);
   }
+  if (!schedule()) {
+    take_new_sample();
+  }
   const EvalStatus status = complete(w_.current);
   const Evaluation* previous = history_ ? &w_.trial : nullptr;
-  const bool own_batch = sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own;
   const bool usable = status == EvalStatus::ok &&
-                      w_.curvature->refresh(own_batch ? w_.curvature_point : w_.current, previous, w_.step) ==
-                          Curvature::Status::ok;
+                      w_.curvature->refresh(seen_by_curvature(), previous, w_.step) == Curvature::Status::ok;
   if (!usable) {
     std::swap(w_.current, w_.trial);
     if (lend_buffer) {
@@ -609,7 +668,7 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
     return false;
   }
   observe(Progress::Event::accepted, &trial);
-  if (!schedule() && trial.step.limit == StepReport::Limit::interior &&
+  if (!schedule() && !sampled() && trial.step.limit == StepReport::Limit::interior &&
       trial.step.norm <= stopping_.step_tolerance * point_norm()) {
     return finish(Termination::step_tolerance);
   }
@@ -619,12 +678,15 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
 /// The trial had a value but no usable derivatives: model the old point afresh and go on as after a
 /// rejection.
 bool Solve::restore_current(const Trial& trial) {
-  w_.current.have = includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  const bool same_sample = schedule() || w_.current.sample == gradient_sample_.id;
+  w_.current.have = same_sample && includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  w_.current.sample = schedule() ? w_.current.sample : gradient_sample_.id;
   const EvalStatus status = complete(w_.current);
   if (status == EvalStatus::interrupted) {
     return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
   }
-  if (status != EvalStatus::ok || w_.curvature->refresh(w_.current, nullptr, {}) != Curvature::Status::ok) {
+  if (status != EvalStatus::ok ||
+      w_.curvature->refresh(seen_by_curvature(), nullptr, {}) != Curvature::Status::ok) {
     return finish(Termination::evaluation_failed);
   }
   if (!model_current()) {
@@ -648,7 +710,7 @@ void Solve::progress_made(const Trial& trial) {
   const double gradient_norm = w_.box.stationarity(w_.current.x, w_.current.gradient);
   const bool better_value = w_.current.value < best_value_ - trial.rounding();
   const bool better_gradient = gradient_norm < 0.9 * best_gradient_norm_;
-  stalled_ = better_value || better_gradient ? 0 : stalled_ + 1;
+  stalled_ = better_value || better_gradient || sampled() ? 0 : stalled_ + 1;
   best_gradient_norm_ = std::min(best_gradient_norm_, gradient_norm);
   if (schedule() && !sampled() && w_.current.value < best_value_) {
     w_.best_x.assign(w_.current.x.begin(), w_.current.x.end());

@@ -164,7 +164,7 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
       }
       return {"newton-cg", options, "step newton-cg: only products are affordable"};
     case ControlKind::cubic_weight:
-      break;
+      return {"cubic-lanczos", options, "step cubic-lanczos: it minimises the model with a cubic term"};
   }
   throw Error("no step solver can be chosen for acceptance '" + method.acceptance.name + "': name one");
 }

