@@ -1,0 +1,44 @@
+// What a LogisticRegression consists of: features, targets, weights, and the chunks in which it is worked on.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kappa/linear_model.h"
+#include "problems/learning/feature_matrix.h"
+
+namespace kappa::detail {
+
+struct LogisticModel {
+  /// Throws Error where data or options are wrong.
+  LogisticModel(const Dataset& data, const LogisticOptions& options);
+
+  Index outputs = 1;  ///< K: 1 for a binary model, otherwise the number of classes
+  std::vector<std::string> class_name;
+  FeatureMatrix X;
+  /// X' in rows, where a gradient for each chunk of rows would be too much memory.
+  std::optional<FeatureMatrix> Xt;
+  std::vector<std::int32_t> label;
+  BulkVector<double> sign;          ///< binary: -1 or 1
+  std::vector<double> term_weight;  ///< C s; empty: C
+  double C = 1;
+  double l2 = 1;
+  bool has_bias = false;
+  bool free_bias = false;
+  std::vector<double> lower, upper;
+  std::vector<Index> row_chunks;     ///< first rows of chunks with like numbers of entries, and the end
+  std::vector<Index> column_chunks;  ///< the same of the rows of Xt
+  std::vector<Index> gram_chunks;    ///< first rows of chunks with like numbers of pairs, and the end
+
+  Index samples() const { return X.rows(); }
+  Index dimension() const { return X.columns() * outputs; }
+  double weight(Index i) const { return term_weight.empty() ? C : term_weight[static_cast<std::size_t>(i)]; }
+  /// How many of the first entries of x the regularisation sees.
+  Index regularised() const { return dimension() - (free_bias ? outputs : 0); }
+  /// Multiply-adds of the dense matrix, and of a pass over the features.
+  double gram_work() const { return X.pairs() * static_cast<double>(outputs * outputs); }
+  double pass_work() const { return static_cast<double>(X.entries() * outputs); }
+};
+
+}  // namespace kappa::detail
