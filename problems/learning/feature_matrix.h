@@ -35,9 +35,9 @@ struct Rows {
 
 class FeatureMatrix {
  public:
-  /// Copies `features`; where `bias` is not 0, a column of that value is added behind the others. The
-  /// features have been checked.
-  FeatureMatrix(const Features& features, double bias);
+  /// Copies `features`, which have been checked; row k is the sample order[k], or k where `order` is empty.
+  /// Where `bias` is not 0, a column of that value is added behind the others.
+  FeatureMatrix(const Features& features, double bias, std::span<const Index> order = {});
 
   Index rows() const { return rows_; }
   Index columns() const { return columns_; }

@@ -135,7 +135,7 @@ std::vector<Index> even_chunks(const FeatureMatrix& X, Index outputs) {
 /// does several times that much work.
 std::vector<Index> chunks_of_pairs(const FeatureMatrix& X, Index outputs) {
   const auto n = static_cast<double>(X.columns() * outputs);
-  const double share = std::max(4 * n * n, 10 * chunk_work);
+  const double share = std::max(12 * n * n, 10 * chunk_work);
   const double work = X.pairs() * static_cast<double>(outputs * outputs);
   const auto chunks =
       static_cast<Index>(std::clamp(work / share, 1.0, static_cast<double>(std::min(most_chunks, X.rows()))));
@@ -148,6 +148,28 @@ std::vector<Index> chunks_of_pairs(const FeatureMatrix& X, Index outputs) {
   return equal_chunks(X.rows(), chunks, [&](Index i) { return before[at(i)]; });
 }
 
+/// Samples by their number of entries, those of one number as they came; empty for dense features.
+std::vector<Index> by_length(const Features& X) {
+  if (!X.sparse()) {
+    return {};
+  }
+  std::vector<Index> next;
+  const auto length = [&](std::size_t i) { return at(X.row_start[i + 1] - X.row_start[i]); };
+  const std::size_t samples = at(X.samples);
+  for (std::size_t i = 0; i < samples; ++i) {
+    next.resize(std::max(next.size(), length(i) + 2), 0);
+    ++next[length(i) + 1];
+  }
+  for (std::size_t k = 1; k < next.size(); ++k) {
+    next[k] += next[k - 1];
+  }
+  std::vector<Index> order(samples);
+  for (std::size_t i = 0; i < samples; ++i) {
+    order[at(next[length(i)]++)] = static_cast<Index>(i);
+  }
+  return order;
+}
+
 }  // namespace
 
 LogisticModel::LogisticModel(const Dataset& data, const LogisticOptions& options)
@@ -155,7 +177,8 @@ LogisticModel::LogisticModel(const Dataset& data, const LogisticOptions& options
                   ? 1
                   : static_cast<Index>(data.classes.size())),
       class_name(data.classes),
-      X(checked(data).features, checked(options, data).bias),
+      order(by_length(checked(data).features)),
+      X(data.features, checked(options, data).bias, order),
       label(data.label),
       C(options.C),
       l2(options.l2),
@@ -168,6 +191,16 @@ LogisticModel::LogisticModel(const Dataset& data, const LogisticOptions& options
   }
   for (const double s : options.sample_weight) {
     term_weight.push_back(C * s);
+  }
+  if (!order.empty()) {
+    position.resize(order.size());
+    for (std::size_t k = 0; k < order.size(); ++k) {
+      position[at(order[k])] = static_cast<Index>(k);
+      label[k] = data.label[at(order[k])];
+      if (!term_weight.empty()) {
+        term_weight[k] = C * options.sample_weight[at(order[k])];
+      }
+    }
   }
   if (outputs == 1) {
     sign.resize(label.size());

@@ -16,10 +16,14 @@ struct LogisticModel {
 
   Index outputs = 1;  ///< K: 1 for a binary model, otherwise the number of classes
   std::vector<std::string> class_name;
+  /// Row k of X is sample order[k], and sample i row position[i]; both empty where rows are as they came.
+  /// Rows of sparse features are sorted by their number of entries, so that the processor foresees the ends
+  /// of loops.
+  std::vector<Index> order, position;
   FeatureMatrix X;
   /// X' in rows, where a gradient for each chunk of rows would be too much memory.
   std::optional<FeatureMatrix> Xt;
-  std::vector<std::int32_t> label;
+  std::vector<std::int32_t> label;  ///< as all that follows row by row
   BulkVector<double> sign;          ///< binary: -1 or 1
   std::vector<double> term_weight;  ///< C s; empty: C
   double C = 1;
@@ -34,6 +38,9 @@ struct LogisticModel {
   Index samples() const { return X.rows(); }
   Index dimension() const { return X.columns() * outputs; }
   double weight(Index i) const { return term_weight.empty() ? C : term_weight[static_cast<std::size_t>(i)]; }
+  Index row_of(Index sample) const {
+    return position.empty() ? sample : position[static_cast<std::size_t>(sample)];
+  }
   /// How many of the first entries of x the regularisation sees.
   Index regularised() const { return dimension() - (free_bias ? outputs : 0); }
   /// Multiply-adds of the dense matrix, and of a pass over the features.

@@ -118,9 +118,7 @@ class LogisticLinearization final : public Linearization {
   bool evaluate(const LogisticModel& model, const Request& request, Evaluation& evaluation);
 
   Index size() const override { return model_->dimension(); }
-  Offers offers(Model) const override {
-    return {.diagonal = true, .dense = offers_dense()};
-  }
+  Offers offers(Model) const override { return {.diagonal = true, .dense = offers_dense()}; }
   void product(Model model, ConstVectorRef v, VectorRef out) const override;
   bool diagonal(Model model, VectorRef out) const override;
   bool dense(Model model, MatrixRef out) const override;
@@ -149,7 +147,7 @@ class LogisticLinearization final : public Linearization {
   void add_regularisation(VectorRef out, ConstVectorRef v) const;
 
   const LogisticModel* model_ = nullptr;
-  std::vector<Index> list_;  ///< of a sample
+  std::vector<Index> list_;  ///< the rows of a sample
   double scale_ = 1;
   /// Binary: the second derivative of each sample's loss, and -y s. Multinomial: the probabilities.
   BulkVector<double> curvature_, residual_, probability_;
@@ -199,7 +197,10 @@ double LogisticLinearization::softmax_losses(const Rows& rows, Index first, doub
 bool LogisticLinearization::evaluate(const LogisticModel& model, const Request& request,
                                      Evaluation& evaluation) {
   model_ = &model;
-  list_.assign(request.sample.terms.begin(), request.sample.terms.end());
+  list_.clear();
+  for (const Index sample : request.sample.terms) {
+    list_.push_back(model.row_of(sample));
+  }
   const Draw samples = draw();
   scale_ = samples.scale();
   const Index K = model.outputs;
@@ -484,11 +485,12 @@ void LogisticRegression::probabilities(ConstVectorRef x, VectorRef out) const {
   impl_->X.forward({0, terms(), nullptr}, impl_->outputs, x.data(), margins.data());
   for (Index i = 0; i < terms(); ++i) {
     double* const p = out.data() + i * K;
+    const Index row = impl_->row_of(i);
     if (impl_->outputs == 1) {
       p[0] = 0;
-      p[1] = margins[i];
+      p[1] = margins[row];
     } else {
-      std::copy_n(margins.data() + i * K, K, p);
+      std::copy_n(margins.data() + row * K, K, p);
     }
     softmax(p, K);
   }
