@@ -3,6 +3,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "core/scratch.h"
 #include "core/vector.h"
@@ -373,6 +374,92 @@ void FeatureMatrix::count_pairs() {
   for (Index i = 0; i < rows_; ++i) {
     pairs_ += half_square(static_cast<double>(row_start_[at(i + 1)] - row_start_[at(i)]));
   }
+}
+
+std::vector<Index> FeatureMatrix::frequencies() const {
+  std::vector<Index> out(at(columns_), 0);
+  const auto count = [&](const auto& column) {
+    for (const auto j : column) {
+      ++out[at(static_cast<Index>(j))];
+    }
+  };
+  if (narrow_) {
+    count(narrow_column_);
+  } else {
+    count(column_);
+  }
+  return out;
+}
+
+double FeatureMatrix::complemented_pairs(std::span<const double> complement) const {
+  const double exchanged = std::accumulate(complement.begin(), complement.end(), 0.0);
+  double out = 0;
+  const auto count = [&](const auto& column) {
+    for (Index i = 0; i < rows_; ++i) {
+      double m = exchanged;
+      for (Index e = row_start_[at(i)]; e < row_start_[at(i + 1)]; ++e) {
+        m += 1 - 2 * complement[at(static_cast<Index>(column[at(e)]))];
+      }
+      out += 0.5 * m * (m + 1);
+    }
+  };
+  if (narrow_) {
+    count(narrow_column_);
+  } else {
+    count(column_);
+  }
+  return out;
+}
+
+FeatureMatrix FeatureMatrix::complemented(std::span<const double> complement) const {
+  expects(ones(), "FeatureMatrix::complemented: the entries are not all 1");
+  std::vector<Index> exchanged;
+  for (Index j = 0; j < columns_; ++j) {
+    if (complement[at(j)] != 0) {
+      exchanged.push_back(j);
+    }
+  }
+  FeatureMatrix out;
+  out.rows_ = rows_;
+  out.columns_ = columns_;
+  out.form_ = form_;
+  out.narrow_ = narrow_;
+  out.row_start_.reserve(at(rows_ + 1));
+  out.row_start_.push_back(0);
+  const auto fill = [&](const auto& from, auto& to) {
+    using Column = typename std::decay_t<decltype(to)>::value_type;
+    to.resize(from.size() + at(rows_) * exchanged.size());
+    Column* at_end = to.data();
+    for (Index i = 0; i < rows_; ++i) {
+      // Both lists rise: a column of `exchanged` is kept where the row lacks it.
+      std::size_t next = 0;
+      const auto absent_before = [&](Index column) {
+        for (; next < exchanged.size() && exchanged[next] < column; ++next) {
+          *at_end++ = static_cast<Column>(exchanged[next]);
+        }
+      };
+      for (Index e = row_start_[at(i)]; e < row_start_[at(i + 1)]; ++e) {
+        const auto column = static_cast<Index>(from[at(e)]);
+        absent_before(column);
+        if (next < exchanged.size() && exchanged[next] == column) {
+          ++next;
+        } else {
+          *at_end++ = static_cast<Column>(column);
+        }
+      }
+      absent_before(columns_);
+      out.row_start_.push_back(at_end - to.data());
+    }
+    to.resize(at(out.row_start_.back()));
+  };
+  if (narrow_) {
+    fill(narrow_column_, out.narrow_column_);
+  } else {
+    fill(column_, out.column_);
+  }
+  out.entries_ = out.row_start_.back();
+  out.count_pairs();
+  return out;
 }
 
 FeatureMatrix FeatureMatrix::transposed() const {

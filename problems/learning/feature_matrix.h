@@ -58,6 +58,16 @@ class FeatureMatrix {
   /// (j K + c, l K + e) += X_ij X_il d[(k * K + c) * K + e], d symmetric in c and e.
   void add_gram(const Rows& rows, Index K, const double* d, double* H) const;
 
+  /// Whether all entries are 1 and none is stored with its value.
+  bool ones() const { return form_ == Form::unit; }
+  /// In how many rows each column has an entry; of a sparse matrix.
+  std::vector<Index> frequencies() const;
+  /// The matrix of ones that has an entry in a column with complement[j] != 0 where this one has none, and is
+  /// the same in the others; of one of ones.
+  FeatureMatrix complemented(std::span<const double> complement) const;
+  /// pairs() of that matrix.
+  double complemented_pairs(std::span<const double> complement) const;
+
   /// The same matrix with rows and columns exchanged; of a sparse one.
   FeatureMatrix transposed() const;
 

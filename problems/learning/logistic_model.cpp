@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+
+#include "core/scratch.h"
 
 namespace kappa::detail {
 
@@ -170,7 +173,41 @@ std::vector<Index> by_length(const Features& X) {
   return order;
 }
 
+std::optional<Complement> complement_of(const LogisticModel& model, double total_weight) {
+  constexpr double small = 1e-9;  // of l2, the rounding errors
+  const FeatureMatrix& X = model.X;
+  if (!X.ones() || model.outputs > 1 || model.dimension() > most_dense ||
+      !(0.25 * total_weight * epsilon <= small * model.l2)) {
+    return std::nullopt;
+  }
+  const std::vector<Index> frequency = X.frequencies();
+  std::vector<double> m;
+  for (const Index f : frequency) {
+    m.push_back(2 * f > X.rows() ? 1.0 : 0.0);
+  }
+  if (!(X.complemented_pairs(m) < 0.75 * X.pairs())) {
+    return std::nullopt;
+  }
+  FeatureMatrix Y = X.complemented(m);
+  return Complement{std::move(m), std::move(Y)};
+}
+
 }  // namespace
+
+void Complement::restore(MatrixRef H, double total) const {
+  const Index n = H.rows;
+  Scratch<double> t(n);  // S t
+  for (Index j = 0; j < n; ++j) {
+    t[j] = (1 - 2 * m[at(j)]) * H(j, j);
+  }
+  for (Index j = 0; j < n; ++j) {
+    const double mj = m[at(j)];
+    for (Index i = j; i < n; ++i) {
+      const double mi = m[at(i)];
+      H(i, j) = (1 - 2 * mi) * (1 - 2 * mj) * H(i, j) + (t[j] * mi + t[i] * mj) + total * (mi * mj);
+    }
+  }
+}
 
 LogisticModel::LogisticModel(const Dataset& data, const LogisticOptions& options)
     : outputs(data.classes.size() == 2 && options.two_classes == LogisticOptions::TwoClasses::binary
@@ -208,7 +245,11 @@ LogisticModel::LogisticModel(const Dataset& data, const LogisticOptions& options
                    [](std::int32_t c) { return c == 1 ? 1.0 : -1.0; });
   }
   row_chunks = even_chunks(X, outputs);
-  gram_chunks = chunks_of_pairs(X, outputs);
+  const double total_weight = term_weight.empty()
+                                  ? C * static_cast<double>(samples())
+                                  : std::accumulate(term_weight.begin(), term_weight.end(), 0.0);
+  complement = complement_of(*this, total_weight);
+  gram_chunks = chunks_of_pairs(complement ? complement->X : X, outputs);
   const auto chunks = static_cast<Index>(row_chunks.size()) - 1;
   if (X.sparse() && chunks * X.columns() > X.entries() / 4) {
     Xt = X.transposed();

@@ -98,6 +98,20 @@ void pass(const LogisticModel& model, const Draw& draw, const double* w, double*
   }
 }
 
+double sum(const double* v, Index count) {
+  double s[8] = {};
+  Index i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int k = 0; k < 8; ++k) {
+      s[k] += v[i + k];
+    }
+  }
+  for (; i < count; ++i) {
+    s[0] += v[i];
+  }
+  return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
 /// p = softmax of z in place; returns log sum exp z.
 double softmax(double* z, Index K) {
   const double top = *std::max_element(z, z + K);
@@ -118,7 +132,12 @@ class LogisticLinearization final : public Linearization {
   bool evaluate(const LogisticModel& model, const Request& request, Evaluation& evaluation);
 
   Index size() const override { return model_->dimension(); }
-  Offers offers(Model) const override { return {.diagonal = true, .dense = offers_dense()}; }
+  Offers offers(Model) const override {
+    return {.diagonal = true,
+            .dense = offers_dense(),
+            .dense_work = model_->gram_work(),
+            .product_work = 2 * model_->pass_work()};
+  }
   void product(Model model, ConstVectorRef v, VectorRef out) const override;
   bool diagonal(Model model, VectorRef out) const override;
   bool dense(Model model, MatrixRef out) const override;
@@ -127,10 +146,7 @@ class LogisticLinearization final : public Linearization {
  private:
   struct BinaryBlock;
 
-  bool offers_dense() const {
-    constexpr Index most = 5000;  // 200 MB
-    return size() <= most;
-  }
+  bool offers_dense() const { return size() <= detail::most_dense; }
   static bool empirical(Model model) {
     expects(model == Model::exact || model == Model::gauss_newton || model == Model::fisher ||
                 model == Model::empirical_fisher,
@@ -168,12 +184,7 @@ double LogisticLinearization::binary_losses(const Rows& rows, Index first, doubl
     z[k] = c * residual[k];
     loss[k] *= c;
   }
-  constexpr auto ones = [] {
-    std::array<double, block_rows> out{};
-    out.fill(1.0);
-    return out;
-  }();
-  return detail::dot(loss, ones.data(), count);
+  return sum(loss, count);
 }
 
 double LogisticLinearization::softmax_losses(const Rows& rows, Index first, double* z) {
@@ -341,16 +352,21 @@ bool LogisticLinearization::dense(Model model, MatrixRef out) const {
   Draw samples = draw();
   samples.cut_by(model_->gram_chunks);
   const Index chunks = samples.chunks();
+  const detail::FeatureMatrix& X = model_->complement ? model_->complement->X : model_->X;
   Scratch<double> sums(chunks * n * n);
+  Scratch<double> totals(chunks);
   double* const partial = sums.data();
+  double* const total = totals.data();
   detail::for_each_chunk(chunks, model_->gram_work(), [&](Index chunk) {
     double* const H = partial + chunk * n * n;
     std::fill_n(H, n * n, 0.0);
+    total[chunk] = 0;
     Scratch<double> d(block_rows * K * K);
     for (Index first = samples.begin(chunk); first < samples.end(chunk); first += block_rows) {
       const Rows rows = samples.rows().part(first, std::min(first + block_rows, samples.end(chunk)));
       curvature_of_outputs(rows, first, outer, d.data());
-      model_->X.add_gram(rows, K, d.data(), H);
+      X.add_gram(rows, K, d.data(), H);
+      total[chunk] += sum(d.data(), rows.count());
     }
   });
   const detail::Partition columns{n, 32};
@@ -362,9 +378,14 @@ bool LogisticLinearization::dense(Model model, MatrixRef out) const {
       for (Index chunk = 1; chunk < chunks; ++chunk) {
         detail::add_scaled(1.0, partial + (chunk * n + j) * n + j, column, n - j);
       }
-      column[0] += j < model_->regularised() ? model_->l2 : 0.0;
     }
   });
+  if (model_->complement) {
+    model_->complement->restore(out, sum(total, chunks));
+  }
+  for (Index j = 0; j < model_->regularised(); ++j) {
+    out(j, j) += model_->l2;
+  }
   for (Index j = 0; j < n; ++j) {
     for (Index i = j + 1; i < n; ++i) {
       out(j, i) = out(i, j);

@@ -24,10 +24,10 @@ struct Shape {
   Index samples = 0;
   Index size = 0;
   Index classes = 2;
-  enum class Form { dense, sparse, ones } form = Form::dense;
+  enum class Form { dense, sparse, ones, many_ones } form = Form::dense;
 };
 
-/// Entries are there with probability 1/3 where features are sparse.
+/// Entries are there with probability 1/3 where features are sparse; of many_ones in most columns with 4/5.
 Dataset random_set(const Shape& shape, std::uint64_t seed = 1) {
   const CounterRandom random(seed);
   Dataset out;
@@ -42,10 +42,12 @@ Dataset random_set(const Shape& shape, std::uint64_t seed = 1) {
   for (Index i = 0; i < shape.samples; ++i) {
     for (Index j = 0; j < shape.size; ++j) {
       const auto counter = static_cast<std::uint64_t>(i * shape.size + j);
-      const double value = shape.form == Shape::Form::ones ? 1.0 : random.normal(2 * counter);
+      const bool ones = shape.form == Shape::Form::ones || shape.form == Shape::Form::many_ones;
+      const double share = shape.form == Shape::Form::many_ones && j % 3 != 0 ? 0.8 : 1.0 / 3;
+      const double value = ones ? 1.0 : random.normal(2 * counter);
       if (!sparse) {
         X.value.push_back(value);
-      } else if (random.uniform(2 * counter + 1) < 1.0 / 3) {
+      } else if (random.uniform(2 * counter + 1) < share) {
         X.value.push_back(value);
         X.column.push_back(static_cast<std::int32_t>(j));
       }
@@ -198,11 +200,15 @@ std::vector<Named> cases() {
   for (Index i = 0; i < 40; ++i) {
     weighted.sample_weight.push_back(0.25 * static_cast<double>(i % 5));
   }
+  LogisticOptions unpenalised{.C = 3, .bias = 1};
+  unpenalised.intercept = LogisticOptions::Intercept::free;
   return {{"dense", {40, 6, 2, Form::dense}, {}},
           {"dense, weights and a free bias", {40, 6, 2, Form::dense}, weighted},
           {"sparse", {40, 7, 2, Form::sparse}, {.C = 10}},
           {"sparse, weights and a free bias", {40, 7, 2, Form::sparse}, weighted},
           {"ones", {600, 9, 2, Form::ones}, {.C = 0.1, .bias = 1}},
+          {"ones in most places", {500, 12, 2, Form::many_ones}, {.C = 4}},
+          {"ones in most places, a free bias", {300, 9, 2, Form::many_ones}, unpenalised},
           {"more columns than entries", {12, 900, 2, Form::sparse}, {.bias = 0.5}},
           {"columns beyond 16 bits", {3, 70000, 2, Form::sparse}, {}},
           {"multinomial, dense", {40, 4, 3, Form::dense}, weighted},
@@ -448,7 +454,8 @@ TEST_CASE("bounds on coefficients hold and their multipliers press outward", "[l
 TEST_CASE("logistic regression has the same bits for every number of threads", "[logistic]") {
   for (const Shape& shape :
        {Shape{4000, 30, 2, Shape::Form::ones}, Shape{600, 3000, 2, Shape::Form::sparse},
-        Shape{3000, 12, 3, Shape::Form::dense}, Shape{3000, 12, 4, Shape::Form::sparse}}) {
+        Shape{5000, 25, 2, Shape::Form::many_ones}, Shape{3000, 12, 3, Shape::Form::dense},
+        Shape{3000, 12, 4, Shape::Form::sparse}}) {
     const Dataset data = random_set(shape);
     const LogisticRegression problem(data, {.bias = 1});
     const Index n = problem.dimension();
