@@ -37,6 +37,13 @@ bool all_finite(ConstVectorRef v) {
   return true;
 }
 
+/// What a part says of itself, as the end of a sentence.
+template <class Part>
+std::string fault_of(const Part* part) {
+  const std::string_view fault = part != nullptr ? part->fault() : std::string_view();
+  return fault.empty() ? std::string() : "; " + std::string(fault);
+}
+
 /// Makes a part unless the workspace has one made from the same Spec.
 template <class Part, class Make>
 void make_part(Made<Part>& made, std::string_view name, const Options& options, const Make& make) {
@@ -70,6 +77,7 @@ class Solve {
   bool try_step();
   void evaluate_trial(Trial& trial);
   void refine_trial();
+  void backtrack_trial();
   bool handle(const Verdict& verdict, const Trial& trial);
   bool take_trial(const Trial& trial, const Control& next);
   bool restore_current(const Trial& trial);
@@ -119,7 +127,8 @@ class Solve {
   bool kept_ = false;
   Index blame_ = -1;
   bool expects_acceptance_ = true;
-  bool refines_ = false;  ///< the problem re-solves part of a trial point
+  bool refines_ = false;     ///< the problem re-solves part of a trial point
+  bool backtracks_ = false;  ///< the problem takes parts of a step back
 };
 
 void Solve::note(const char* text) {
@@ -284,6 +293,7 @@ void Solve::set_up(ConstVectorRef x0) {
                 "' does not judge trials by their values alone, which inner iterations need; use "
                 "nielsen-damping or trust-region, or set inner_iterations to 0");
   }
+  backtracks_ = method_.backtracking == Backtracking::by_block && needs_ == TrialNeeds::value && !sampled();
   r.curvature = curvature.name;
   note(curvature.why);
   set_up_bounds();
@@ -503,6 +513,9 @@ void Solve::evaluate_trial(Trial& trial) {
     trial.evaluation = complete(w_.trial);
     return;
   }
+  if (backtracks_) {
+    backtrack_trial();
+  }
   const bool at_once = method_.inner.when == InnerIterations::When::always;
   if (refines_ && at_once) {
     refine_trial();
@@ -524,6 +537,15 @@ void Solve::refine_trial() {
     note(
         "the problem has no variables that can be re-solved by themselves, so there are no inner iterations");
   } else if (history_) {
+    problem_.local(w_.current.x, w_.trial.x, w_.step);
+  }
+}
+
+/// Lets the problem take back what went astray by itself.
+void Solve::backtrack_trial() {
+  const std::optional<Index> moved = problem_.backtrack(w_.current.x, w_.trial.x, &interrupt_);
+  backtracks_ = moved.has_value();
+  if (history_ && moved.value_or(0) > 0) {
     problem_.local(w_.current.x, w_.trial.x, w_.step);
   }
 }
@@ -776,15 +798,18 @@ void Solve::write_result() {
       print_to(r.reason, "the start cannot be evaluated: %s", at.fault.c_str());
       break;
     case Termination::evaluation_failed:
-      print_to(r.reason, "the problem cannot be evaluated: %s", w_.trial.fault.c_str());
+      print_to(r.reason, "the problem cannot be evaluated: %s%s", w_.trial.fault.c_str(),
+               fault_of(w_.curvature.part.get()).c_str());
       break;
     case Termination::curvature_failed:
-      print_to(r.reason, "curvature '%s' cannot be computed at the %s", r.curvature.c_str(),
-               r.iterations == 0 ? "start" : "last point");
+      print_to(r.reason, "curvature '%s' cannot be computed at the %s%s", r.curvature.c_str(),
+               r.iterations == 0 ? "start" : "last point", fault_of(w_.curvature.part.get()).c_str());
       break;
     case Termination::step_failed:
       print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest %s entry %.3g", r.step.c_str(),
                name(w_.acceptance->control()), value(control_), gradient, r.gradient_norm);
+      r.reason += fault_of(w_.step_solver.part.get());
+      r.reason += fault_of(w_.curvature.part.get());
       break;
     case Termination::unbounded:
       print_to(r.reason, "value %.6g is at most %.3g: the objective seems to have no lower bound", f,
