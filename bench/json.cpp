@@ -186,6 +186,28 @@ Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& p
   return out;
 }
 
+Json logistic_json(const std::vector<LogisticRow>& measured, const Provenance& provenance) {
+  Json out = head("logistic", provenance);
+  out["repeat"] = measured.front().seconds.size();
+  Json rows = Json::array();
+  for (const LogisticRow& row : measured) {
+    rows.push_back({{"problem", row.problem},
+                    {"C", row.C},
+                    {"solver", row.solver},
+                    {"threads", row.threads},
+                    {"seconds", number(row.median)},
+                    {"seconds_all", numbers(row.seconds)},
+                    {"liblinear_over_this", number(row.ratio)},
+                    {"value", number(row.value)},
+                    {"excess", number(row.excess)},
+                    {"gradient_ratio", number(row.gradient_ratio)},
+                    {"iterations", row.iterations},
+                    {"reason", row.reason}});
+  }
+  out["rows"] = std::move(rows);
+  return out;
+}
+
 std::string temporary_beside(const std::string& path) {
   return path + ".partial-" + std::to_string(getpid());
 }
@@ -210,6 +232,9 @@ std::string json_text(const Provenance& provenance, const Results& results) {
   }
   if (results.gaussian) {
     all.push_back(gaussian_json(*results.gaussian, provenance));
+  }
+  if (!results.logistic.empty()) {
+    all.push_back(logistic_json(results.logistic, provenance));
   }
   const Json& out = all.size() == 1 ? all.front() : all;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -43,6 +43,7 @@ struct Arguments {
   bool pairs = false;
   bool jacobian = false;
   bool gaussian = false;
+  bool logistic = false;
 };
 
 /// A line of words about the work, on a terminal only.
@@ -77,7 +78,7 @@ std::string suite_names() {
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, jacobian, gaussian, all";
+  return out + "pairs, jacobian, gaussian, logistic, all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -98,6 +99,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       a.jacobian = true;
     } else if (name == "gaussian") {
       a.gaussian = true;
+    } else if (name == "logistic") {
+      a.logistic = true;
     } else if (name == "all") {
       for (const Suite& suite : suites()) {
         add(suite);
@@ -106,7 +109,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs && !a.jacobian && !a.gaussian) {
+  if (out.empty() && !a.pairs && !a.jacobian && !a.gaussian && !a.logistic) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -182,6 +185,7 @@ struct Plan {
   };
   std::vector<Part> parts;
   std::vector<JacobianCase> jacobian;
+  std::vector<LogisticCase> logistic;
   Family kappa;
   std::vector<Family> others;
   std::string report_file;
@@ -198,10 +202,11 @@ Plan make_plan(Arguments& a) {
   if (a.speed_up && (a.threads == 1 || (a.threads == 0 && this_machine().cores == 1))) {
     throw Error("--speed-up compares with one thread; it takes 2 or more --threads");
   }
-  if (!a.data.empty() && !a.jacobian && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
+  if (!a.data.empty() && !a.jacobian && !a.logistic &&
+      std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
         return s->name == std::string("bal") || s->name == std::string("posegraph");
       })) {
-    throw Error("--data is for the suites bal, posegraph and jacobian, of which none is named");
+    throw Error("--data is for the suites bal, posegraph, jacobian and logistic, of which none is named");
   }
   if (!a.json.empty()) {
     require_writable(a.json);
@@ -232,6 +237,9 @@ Plan make_plan(Arguments& a) {
   }
   if (a.jacobian) {
     out.jacobian = jacobian_cases(a.data);
+  }
+  if (a.logistic) {
+    out.logistic = logistic_cases(a.data);
   }
   return out;
 }
@@ -345,6 +353,15 @@ int run(Arguments& a, int argc, const char* const* argv) {
     std::cout << (results.suites.empty() && !a.pairs && !a.jacobian ? "" : "\n")
               << gaussian_table(*results.gaussian) << std::flush;
   }
+  if (a.logistic) {
+    const LogisticSettings settings = {.most_threads = a.threads > 0 ? a.threads : this_machine().cores,
+                                       .repeat = a.repeat,
+                                       .methods = a.methods};
+    results.logistic = run_logistic(plan.logistic, settings, show);
+    line.clear();
+    const bool first = results.suites.empty() && !a.pairs && !a.jacobian && !a.gaussian;
+    std::cout << (first ? "" : "\n") << logistic_table(results.logistic) << std::flush;
+  }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
   if (!a.json.empty()) {
     write_whole(a.json, json_text(provenance, results));
@@ -365,8 +382,10 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
-  app.add_option("suites", a.suites,
-                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, gaussian, or all (the first five)")
+  app.add_option(
+         "suites", a.suites,
+         "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, gaussian, logistic, or all (the first "
+         "five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
@@ -375,7 +394,8 @@ int main(int argc, char** argv) {
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal, posegraph, jacobian: files, or generated/KIND?key=value&...")
+  app.add_option("--data", a.data,
+                 "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; logistic: libsvm files")
       ->type_name("PATH...");
   app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
       ->type_name("FILE");

@@ -6,6 +6,7 @@
 
 #include "bench/gaussian.h"
 #include "bench/jacobian.h"
+#include "bench/logistic.h"
 #include "bench/measure.h"
 #include "bench/pairs.h"
 
@@ -16,6 +17,7 @@ struct Results {
   std::optional<PairsResult> pairs;
   std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
   std::optional<GaussianResult> gaussian;
+  std::vector<LogisticRow> logistic;  ///< the same
 };
 
 }  // namespace kappa::bench

@@ -12,6 +12,7 @@
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal_generated.h"
 #include "problems/io/g2o.h"
+#include "problems/learning/logistic_target.h"
 #include "problems/likelihood/gaussian_target.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
@@ -244,6 +245,17 @@ Target load_gaussian(std::string_view text) {
   return out;
 }
 
+Target load_logistic(const std::string& scheme, std::string_view text) {
+  const auto [name, keys] = split_keys(scheme, text);
+  NamedLogistic made = make_logistic(scheme, name, keys);
+  Target out;
+  out.name = text;
+  out.x0 = made.problem->initial();
+  out.problem = std::move(made.problem);
+  out.note = std::move(made.note);
+  return out;
+}
+
 std::vector<OptionInfo> generated_graph_keys() {
   const GeneratedPoseGraph d;
   const auto count = [](auto n) { return to_text(static_cast<std::int64_t>(n)); };
@@ -316,6 +328,15 @@ const std::vector<TargetScheme>& target_schemes() {
       {"gaussian", "Gaussian-process regression: generated, NIST's series ENSO, or of a CSV file.",
        "gaussian:generated?n=500&kernel=matern52+periodic&seed=1", gaussian_target_keys(),
        gaussian_target_names, load_gaussian},
+      {"libsvm", "Logistic regression on the classes of a libsvm file, or on generated samples.",
+       "libsvm:generated?C=10", logistic_keys("libsvm"),
+       [] {
+         return std::vector<std::string>{"FILE", "generated"};
+       },
+       [](std::string_view text) { return load_logistic("libsvm", text); }},
+      {"csv", "Logistic regression on the classes of a file of comma-separated values.",
+       "csv:iris.csv?bias=1", logistic_keys("csv"), [] { return std::vector<std::string>{"FILE"}; },
+       [](std::string_view text) { return load_logistic("csv", text); }},
   };
   return schemes;
 }
