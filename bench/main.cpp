@@ -42,6 +42,7 @@ struct Arguments {
   std::string peak_memory_of;
   bool pairs = false;
   bool jacobian = false;
+  bool network = false;
 };
 
 /// A line of words about the work, on a terminal only.
@@ -76,7 +77,7 @@ std::string suite_names() {
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, jacobian, all";
+  return out + "pairs, jacobian, network, all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -95,6 +96,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       a.pairs = true;
     } else if (name == "jacobian") {
       a.jacobian = true;
+    } else if (name == "network") {
+      a.network = true;
     } else if (name == "all") {
       for (const Suite& suite : suites()) {
         add(suite);
@@ -103,7 +106,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs && !a.jacobian) {
+  if (out.empty() && !a.pairs && !a.jacobian && !a.network) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -336,6 +339,12 @@ int run(Arguments& a, int argc, const char* const* argv) {
     std::cout << (results.suites.empty() && !a.pairs ? "" : "\n") << jacobian_table(results.jacobian)
               << std::flush;
   }
+  if (a.network) {
+    results.network = run_network(a.repeat, a.threads == 0 ? this_machine().cores : a.threads, show);
+    line.clear();
+    std::cout << (results.suites.empty() && !a.pairs && !a.jacobian ? "" : "\n")
+              << network_table(results.network) << std::flush;
+  }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
   if (!a.json.empty()) {
     write_whole(a.json, json_text(provenance, results));
@@ -357,7 +366,7 @@ int main(int argc, char** argv) {
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
   app.add_option("suites", a.suites,
-                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, or all (the first five)")
+                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, network, or all (the first five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")

@@ -6,6 +6,7 @@
 
 #include "bench/jacobian.h"
 #include "bench/measure.h"
+#include "bench/network.h"
 #include "bench/pairs.h"
 
 namespace kappa::bench {
@@ -14,6 +15,7 @@ struct Results {
   std::vector<SuiteResult> suites;
   std::optional<PairsResult> pairs;
   std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
+  NetworkResult network;              ///< the same
 };
 
 }  // namespace kappa::bench

@@ -108,6 +108,8 @@ class NetworkLinearization : public Linearization {
   virtual void layer_deltas(Index l, MatrixRef out) const = 0;
   /// The same with the targets of sampled_gradient(draw).
   virtual void sampled_layer_deltas(Index l, std::uint64_t draw, MatrixRef out) const = 0;
+  /// Multiply-adds of the matrix products of all evaluations and products of this network so far.
+  virtual double multiply_adds() const = 0;
   /// The decay of f: a curvature of the data's terms alone adds it to the weights' diagonal.
   virtual double decay() const = 0;
 };

@@ -57,6 +57,7 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   void layer_inputs(Index l, MatrixRef out) const override;
   void layer_deltas(Index l, MatrixRef out) const override;
   void sampled_layer_deltas(Index l, std::uint64_t draw, MatrixRef out) const override;
+  double multiply_adds() const override { return pass().multiply_adds(); }
   double decay() const override { return context_.options.decay; }
 
  private:
