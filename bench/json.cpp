@@ -158,6 +158,28 @@ Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& p
   return out;
 }
 
+Json logistic_json(const std::vector<LogisticRow>& measured, const Provenance& provenance) {
+  Json out = head("logistic", provenance);
+  out["repeat"] = measured.front().seconds.size();
+  Json rows = Json::array();
+  for (const LogisticRow& row : measured) {
+    rows.push_back({{"problem", row.problem},
+                    {"C", row.C},
+                    {"solver", row.solver},
+                    {"threads", row.threads},
+                    {"seconds", number(row.median)},
+                    {"seconds_all", numbers(row.seconds)},
+                    {"liblinear_over_this", number(row.ratio)},
+                    {"value", number(row.value)},
+                    {"excess", number(row.excess)},
+                    {"gradient_ratio", number(row.gradient_ratio)},
+                    {"iterations", row.iterations},
+                    {"reason", row.reason}});
+  }
+  out["rows"] = std::move(rows);
+  return out;
+}
+
 Json network_json(const NetworkResult& measured, const Provenance& provenance) {
   Json out = head("network", provenance);
   Json rows = Json::array();
@@ -205,6 +227,9 @@ std::string json_text(const Provenance& provenance, const Results& results) {
   }
   if (!results.jacobian.empty()) {
     all.push_back(jacobian_json(results.jacobian, provenance));
+  }
+  if (!results.logistic.empty()) {
+    all.push_back(logistic_json(results.logistic, provenance));
   }
   if (!results.network.empty()) {
     all.push_back(network_json(results.network, provenance));

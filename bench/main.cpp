@@ -42,6 +42,7 @@ struct Arguments {
   std::string peak_memory_of;
   bool pairs = false;
   bool jacobian = false;
+  bool logistic = false;
   bool network = false;
 };
 
@@ -77,7 +78,7 @@ std::string suite_names() {
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, jacobian, network, all";
+  return out + "pairs, jacobian, logistic, network, all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -96,6 +97,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       a.pairs = true;
     } else if (name == "jacobian") {
       a.jacobian = true;
+    } else if (name == "logistic") {
+      a.logistic = true;
     } else if (name == "network") {
       a.network = true;
     } else if (name == "all") {
@@ -106,7 +109,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs && !a.jacobian && !a.network) {
+  if (out.empty() && !a.pairs && !a.jacobian && !a.logistic && !a.network) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -182,6 +185,7 @@ struct Plan {
   };
   std::vector<Part> parts;
   std::vector<JacobianCase> jacobian;
+  std::vector<LogisticCase> logistic;
   Family kappa;
   std::vector<Family> others;
   std::string report_file;
@@ -198,10 +202,11 @@ Plan make_plan(Arguments& a) {
   if (a.speed_up && (a.threads == 1 || (a.threads == 0 && this_machine().cores == 1))) {
     throw Error("--speed-up compares with one thread; it takes 2 or more --threads");
   }
-  if (!a.data.empty() && !a.jacobian && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
+  if (!a.data.empty() && !a.jacobian && !a.logistic &&
+      std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
         return s->name == std::string("bal") || s->name == std::string("posegraph");
       })) {
-    throw Error("--data is for the suites bal, posegraph and jacobian, of which none is named");
+    throw Error("--data is for the suites bal, posegraph, jacobian and logistic, of which none is named");
   }
   if (!a.json.empty()) {
     require_writable(a.json);
@@ -232,6 +237,9 @@ Plan make_plan(Arguments& a) {
   }
   if (a.jacobian) {
     out.jacobian = jacobian_cases(a.data);
+  }
+  if (a.logistic) {
+    out.logistic = logistic_cases(a.data);
   }
   return out;
 }
@@ -339,6 +347,15 @@ int run(Arguments& a, int argc, const char* const* argv) {
     std::cout << (results.suites.empty() && !a.pairs ? "" : "\n") << jacobian_table(results.jacobian)
               << std::flush;
   }
+  if (a.logistic) {
+    const LogisticSettings settings = {.most_threads = a.threads > 0 ? a.threads : this_machine().cores,
+                                       .repeat = a.repeat,
+                                       .methods = a.methods};
+    results.logistic = run_logistic(plan.logistic, settings, show);
+    line.clear();
+    const bool first = results.suites.empty() && !a.pairs && !a.jacobian;
+    std::cout << (first ? "" : "\n") << logistic_table(results.logistic) << std::flush;
+  }
   if (a.network) {
     results.network = run_network(a.repeat, a.threads == 0 ? this_machine().cores : a.threads, show);
     line.clear();
@@ -366,7 +383,8 @@ int main(int argc, char** argv) {
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
   app.add_option("suites", a.suites,
-                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, network, or all (the first five)")
+                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, logistic, network, or all (the "
+                 "first five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
@@ -375,7 +393,8 @@ int main(int argc, char** argv) {
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal, posegraph, jacobian: files, or generated/KIND?key=value&...")
+  app.add_option("--data", a.data,
+                 "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; logistic: libsvm files")
       ->type_name("PATH...");
   app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
       ->type_name("FILE");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/jacobian.h"
+#include "bench/logistic.h"
 #include "bench/measure.h"
 #include "bench/network.h"
 #include "bench/pairs.h"
@@ -15,6 +16,7 @@ struct Results {
   std::vector<SuiteResult> suites;
   std::optional<PairsResult> pairs;
   std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
+  std::vector<LogisticRow> logistic;  ///< the same
   NetworkResult network;              ///< the same
 };
 

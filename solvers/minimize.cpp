@@ -402,6 +402,12 @@ double Solve::point_norm() {
 /// The model at the current, refreshed point: metric, prepare.
 bool Solve::model_current() {
   gradient_norm_ = w_.box.stationarity(w_.current.x, w_.current.gradient);
+  // A point that ends the solve needs no step. What a damped solver finds there, the rank, is part of the
+  // result.
+  const bool last = result_.iterations > 0 && !sampled() && gradient_norm_ <= stopping_.gradient_tolerance;
+  if (last && w_.acceptance->control() != ControlKind::damping) {
+    return true;
+  }
   w_.metric.update(w_.curvature->at_point());
   const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
   const StepStatus status =
