@@ -359,8 +359,8 @@ int run(Arguments& a, int argc, const char* const* argv) {
   if (a.network) {
     results.network = run_network(a.repeat, a.threads == 0 ? this_machine().cores : a.threads, show);
     line.clear();
-    std::cout << (results.suites.empty() && !a.pairs && !a.jacobian ? "" : "\n")
-              << network_table(results.network) << std::flush;
+    const bool first = results.suites.empty() && !a.pairs && !a.jacobian && !a.logistic;
+    std::cout << (first ? "" : "\n") << network_table(results.network) << std::flush;
   }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
   if (!a.json.empty()) {

@@ -152,7 +152,17 @@ template <class T>
 Offers TypedNetworkLinearization<T>::offers(Model model) const {
   const bool of_penalty = penalty().present() &&
                           (model == Model::exact || model == Model::gauss_newton || model == Model::fisher);
-  return {.diagonal = !of_penalty, .dense = size() <= dense_limit};
+  // A dense matrix is a weight gradient for each variable.
+  const double samples = static_cast<double>(batch_.samples);
+  const double weights = samples * plan().forward_work;
+  const double upper = samples * plan().backward_work;
+  const bool exact = model == Model::exact;
+  Offers out{.diagonal = !of_penalty, .dense = size() <= dense_limit};
+  if (!penalty().present()) {
+    out.product_work = 2 * weights + (exact ? 4 : 2) * upper;
+    out.dense_work = static_cast<double>(size()) * (weights + (exact ? upper : 0.0));
+  }
+  return out;
 }
 
 template <class T>
