@@ -208,6 +208,32 @@ Json logistic_json(const std::vector<LogisticRow>& measured, const Provenance& p
   return out;
 }
 
+Json network_json(const NetworkResult& measured, const Provenance& provenance) {
+  Json out = head("network", provenance);
+  Json rows = Json::array();
+  for (const NetworkRow& row : measured.rows) {
+    rows.push_back({{"problem", row.problem},
+                    {"threads", row.threads},
+                    {"work", row.work},
+                    {"milliseconds", number(row.median)},
+                    {"milliseconds_all", numbers(row.milliseconds)},
+                    {"gigaflops", number(row.gigaflops)},
+                    {"ratio", number(row.ratio)},
+                    {"ratio_means", row.ratio_means}});
+  }
+  out["rows"] = std::move(rows);
+  Json hessians = Json::array();
+  for (const HessianRow& row : measured.hessians) {
+    hessians.push_back({{"weights", row.weights},
+                        {"multiply_adds", number(row.multiply_adds)},
+                        {"milliseconds", number(row.milliseconds)}});
+  }
+  out["hessians"] = std::move(hessians);
+  out["work_slope"] = number(measured.work_slope);
+  out["time_slope"] = number(measured.time_slope);
+  return out;
+}
+
 std::string temporary_beside(const std::string& path) {
   return path + ".partial-" + std::to_string(getpid());
 }
@@ -235,6 +261,9 @@ std::string json_text(const Provenance& provenance, const Results& results) {
   }
   if (!results.logistic.empty()) {
     all.push_back(logistic_json(results.logistic, provenance));
+  }
+  if (!results.network.empty()) {
+    all.push_back(network_json(results.network, provenance));
   }
   const Json& out = all.size() == 1 ? all.front() : all;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -44,6 +44,7 @@ struct Arguments {
   bool jacobian = false;
   bool gaussian = false;
   bool logistic = false;
+  bool network = false;
 };
 
 /// A line of words about the work, on a terminal only.
@@ -78,7 +79,7 @@ std::string suite_names() {
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, jacobian, gaussian, logistic, all";
+  return out + "pairs, jacobian, gaussian, logistic, network, all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -101,6 +102,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       a.gaussian = true;
     } else if (name == "logistic") {
       a.logistic = true;
+    } else if (name == "network") {
+      a.network = true;
     } else if (name == "all") {
       for (const Suite& suite : suites()) {
         add(suite);
@@ -109,7 +112,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs && !a.jacobian && !a.gaussian && !a.logistic) {
+  if (out.empty() && !a.pairs && !a.jacobian && !a.gaussian && !a.logistic && !a.network) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -362,6 +365,12 @@ int run(Arguments& a, int argc, const char* const* argv) {
     const bool first = results.suites.empty() && !a.pairs && !a.jacobian && !a.gaussian;
     std::cout << (first ? "" : "\n") << logistic_table(results.logistic) << std::flush;
   }
+  if (a.network) {
+    results.network = run_network(a.repeat, a.threads == 0 ? this_machine().cores : a.threads, show);
+    line.clear();
+    const bool first = results.suites.empty() && !a.pairs && !a.jacobian && !a.logistic;
+    std::cout << (first ? "" : "\n") << network_table(results.network) << std::flush;
+  }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
   if (!a.json.empty()) {
     write_whole(a.json, json_text(provenance, results));
@@ -384,8 +393,8 @@ int main(int argc, char** argv) {
   app.name("kappa-bench");
   app.add_option(
          "suites", a.suites,
-         "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, gaussian, logistic, or all (the first "
-         "five)")
+         "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, gaussian, logistic, network, or all "
+         "(the first five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")

@@ -8,6 +8,7 @@
 #include "bench/jacobian.h"
 #include "bench/logistic.h"
 #include "bench/measure.h"
+#include "bench/network.h"
 #include "bench/pairs.h"
 
 namespace kappa::bench {
@@ -18,6 +19,7 @@ struct Results {
   std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
   std::optional<GaussianResult> gaussian;
   std::vector<LogisticRow> logistic;  ///< the same
+  NetworkResult network;              ///< the same
 };
 
 }  // namespace kappa::bench

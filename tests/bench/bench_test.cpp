@@ -344,9 +344,7 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"", "no suite is named"},
            {"nits",
             "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, "
-            "gaussian, "
-            "all"},
-            "logistic, all"},
+            "gaussian, logistic, network, all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
            {"nist --methods levenberg", "there is no optimizer 'levenberg'"},
@@ -361,15 +359,15 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"bal --threads 1 --speed-up", "2 or more --threads"},
            {"nist --json /no-such-folder/results.json", "/no-such-folder/results.json"},
            {"nist --no-such-option", "--no-such-option"},
-}) {
-  INFO(wrong.arguments);
-  const Finished done = bench(folder, wrong.arguments);
-  INFO(done.err);
-  CHECK(done.status == 2);
-  CHECK(done.err.starts_with("kappa-bench: "));
-  CHECK(done.err.find(wrong.sentence) != std::string::npos);
-  CHECK(done.out.empty());
-}
+       }) {
+    INFO(wrong.arguments);
+    const Finished done = bench(folder, wrong.arguments);
+    INFO(done.err);
+    CHECK(done.status == 2);
+    CHECK(done.err.starts_with("kappa-bench: "));
+    CHECK(done.err.find(wrong.sentence) != std::string::npos);
+    CHECK(done.out.empty());
+  }
 }
 
 TEST_CASE("kappa-bench leaves an older JSON file alone when it is wrongly called", "[bench]") {
