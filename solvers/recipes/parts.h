@@ -8,5 +8,7 @@ namespace kappa {
 OptimizerPart levenberg_marquardt_part();
 OptimizerPart newton_part();
 OptimizerPart adaptive_rate_part();
+/// The adaptive rates that have names of their own.
+std::vector<OptimizerPart> adaptive_rate_variant_parts();
 
 }  // namespace kappa
