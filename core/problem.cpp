@@ -33,6 +33,10 @@ void Problem::tangent_scale(ConstVectorRef x, VectorRef out) const {
   }
 }
 
+std::optional<Index> Problem::backtrack(ConstVectorRef, VectorRef, const Interrupt*) const {
+  return std::nullopt;
+}
+
 std::optional<double> Problem::refine(VectorRef, Index, const Interrupt*) const {
   return std::nullopt;
 }

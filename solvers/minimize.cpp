@@ -72,6 +72,7 @@ class Solve {
   bool try_step();
   void evaluate_trial(Trial& trial);
   void refine_trial();
+  void backtrack_trial();
   bool handle(const Verdict& verdict, const Trial& trial);
   bool take_trial(const Trial& trial, const Control& next);
   bool restore_current(const Trial& trial);
@@ -173,7 +174,8 @@ class Solve {
   bool kept_ = false;
   Index blame_ = -1;
   bool expects_acceptance_ = true;
-  bool refines_ = false;  ///< the problem re-solves part of a trial point
+  bool refines_ = false;     ///< the problem re-solves part of a trial point
+  bool backtracks_ = false;  ///< the problem takes parts of a step back
 };
 
 void Solve::note(const char* text) {
@@ -369,6 +371,7 @@ void Solve::set_up(ConstVectorRef x0) {
                 "' does not judge trials by their values alone, which inner iterations need; use "
                 "nielsen-damping or trust-region, or set inner_iterations to 0");
   }
+  backtracks_ = method_.backtracking == Backtracking::by_block && needs_ == TrialNeeds::value && !sampled();
   r.curvature = curvature.name;
   note(curvature.why);
   set_up_bounds();
@@ -594,6 +597,9 @@ void Solve::evaluate_trial(Trial& trial) {
     trial.evaluation = complete(w_.trial);
     return;
   }
+  if (backtracks_) {
+    backtrack_trial();
+  }
   const bool at_once = method_.inner.when == InnerIterations::When::always;
   if (refines_ && at_once) {
     refine_trial();
@@ -615,6 +621,15 @@ void Solve::refine_trial() {
     note(
         "the problem has no variables that can be re-solved by themselves, so there are no inner iterations");
   } else if (history_) {
+    problem_.local(w_.current.x, w_.trial.x, w_.step);
+  }
+}
+
+/// Lets the problem take back what went astray by itself.
+void Solve::backtrack_trial() {
+  const std::optional<Index> moved = problem_.backtrack(w_.current.x, w_.trial.x, &interrupt_);
+  backtracks_ = moved.has_value();
+  if (history_ && moved.value_or(0) > 0) {
     problem_.local(w_.current.x, w_.trial.x, w_.step);
   }
 }

@@ -41,6 +41,10 @@ struct InnerIterations {
   friend bool operator==(const InnerIterations&, const InnerIterations&) = default;
 };
 
+/// Whether parts of a step that went astray by themselves are taken back before the trial is judged
+/// (Problem::backtrack). Where a problem has no such parts nothing is done.
+enum class Backtracking : std::uint8_t { none, by_block };
+
 /// Reusable from many threads; a solve never changes it.
 struct Method {
   std::string optimizer = "custom";  ///< the recipe's name, for the result
@@ -50,6 +54,7 @@ struct Method {
   MetricKind metric = MetricKind::identity;
   MiniBatch batch;
   InnerIterations inner;
+  Backtracking backtracking = Backtracking::none;
   friend bool operator==(const Method&, const Method&) = default;
 };
 
@@ -63,6 +68,7 @@ struct LevenbergMarquardt {
   Spec acceptance = {"nielsen-damping"};
   MetricKind metric = MetricKind::automatic;
   InnerIterations inner = {};
+  Backtracking backtracking = Backtracking::by_block;
 };
 Method levenberg_marquardt(const LevenbergMarquardt& parts = {});
 

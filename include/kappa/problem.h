@@ -165,6 +165,12 @@ class Problem {
   /// problem has no such set; x is then as it was. Entries with bounds stay where they are. Thread-safe.
   virtual std::optional<double> refine(VectorRef x, Index steps, const Interrupt* interrupt) const;
 
+  /// Of a step from `from` to `x`, takes the parts back that went astray by themselves, such as that of a
+  /// point which a long step has carried through a camera: moves blocks of an independent set of variables
+  /// back along their parts of the step, to where their terms are no larger than if they had stayed. Returns
+  /// how many were moved, or nothing where the problem has no such set; x is then as it was. Thread-safe.
+  virtual std::optional<Index> backtrack(ConstVectorRef from, VectorRef x, const Interrupt* interrupt) const;
+
   /// What to call variable i in messages: "x[3]", or "camera 2, entry 5".
   virtual std::string variable_name(Index i) const;
 

@@ -136,7 +136,7 @@ struct Layout {
   }
 };
 
-struct RefinementPlan;
+struct IndependentPlan;
 
 /// The first thing that went wrong, by residual block.
 struct Fault {
@@ -256,8 +256,8 @@ struct ResidualProblem::Impl {
   /// 1/2 sum rho(|r|^2) of the whole or of a sample, scaled.
   EvalStatus value(const Request& request, ConstVectorRef x, double& value, std::string& fault) const;
 
-  /// What refine() works from, built when first needed.
-  std::shared_ptr<const detail::RefinementPlan> refinement() const;
+  /// What refine() and backtrack() work from, built when first needed.
+  std::shared_ptr<const detail::IndependentPlan> independent() const;
 
  private:
   mutable std::mutex mutex_;
@@ -271,7 +271,7 @@ struct ResidualProblem::Impl {
   };
   void pack_bounds(const detail::Layout& structure, Index block, Index entry, PackedBounds& packed) const;
   mutable PackedBounds packed_bounds_;
-  mutable std::shared_ptr<const detail::RefinementPlan> refinement_;
+  mutable std::shared_ptr<const detail::IndependentPlan> independent_;
 };
 
 namespace detail {

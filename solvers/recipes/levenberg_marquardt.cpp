@@ -13,6 +13,7 @@ Method levenberg_marquardt(const LevenbergMarquardt& parts) {
   m.acceptance = parts.acceptance;
   m.metric = parts.metric;
   m.inner = parts.inner;
+  m.backtracking = parts.backtracking;
   return m;
 }
 
@@ -23,6 +24,7 @@ constexpr const char* part_name = "optimizer 'levenberg-marquardt'";
 struct LevenbergMarquardtOptions {
   Index inner_iterations = 0;         // none: docs/benchmarks.md, "Fewer iterations"
   std::string inner_when = "always";  // as Ceres's use_inner_iterations
+  bool backtracking = true;           // docs/benchmarks.md, "Fewer iterations"
 };
 
 constexpr Field<LevenbergMarquardtOptions> fields[] = {
@@ -32,6 +34,9 @@ constexpr Field<LevenbergMarquardtOptions> fields[] = {
      "point before it is judged"},
     {"inner_when", &LevenbergMarquardtOptions::inner_when, "as Ceres's use_inner_iterations",
      "always, or rejected: only where the trial as it is brings no decrease"},
+    {"backtracking", &LevenbergMarquardtOptions::backtracking, "docs/benchmarks.md, \"Fewer iterations\"",
+     "whether independent blocks, such as the points of a bundle, are taken back one by one where their part "
+     "of a step went astray"},
 };
 
 InnerIterations inner_of(const LevenbergMarquardtOptions& o) {
@@ -54,7 +59,8 @@ OptimizerPart levenberg_marquardt_part() {
                describe_options<LevenbergMarquardtOptions>(fields)};
   part.make = [](const Options& given) {
     const auto o = read_options<LevenbergMarquardtOptions>("levenberg-marquardt", given, fields);
-    return levenberg_marquardt({.inner = inner_of(o)});
+    return levenberg_marquardt(
+        {.inner = inner_of(o), .backtracking = o.backtracking ? Backtracking::by_block : Backtracking::none});
   };
   return part;
 }

@@ -1,0 +1,169 @@
+// Backtracking block by block: parts of a step that cross a pole, and parts that raise their own cost.
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kappa/kappa.h"
+#include "problems/io/bal_generated.h"
+#include "problems/pose_graph/generated_pose_graph.h"
+#include "problems/pose_graph/pose_graph_problem.h"
+#include "problems/residual/bundle.h"
+#include "support/catch.h"
+
+namespace {
+
+using namespace kappa;
+
+/// A point on a line seen by a pinhole at the camera's position, r = 1 / (x - camera) - seen, in front of it
+/// where x > camera.
+struct Seen {
+  double seen;
+  template <class T>
+  bool operator()(const T* camera, const T* x, T* r) const {
+    r[0] = 1.0 / (x[0] - camera[0]) - seen;
+    return true;
+  }
+};
+
+constexpr std::size_t points = 150;
+
+/// Point i is at 2, where 1/x = 0.5; it is seen as if it were at 4 by a camera at 0.
+ResidualProblem line_of_points() {
+  ResidualProblem out;
+  const auto camera = out.add_parameters({0.0});
+  for (std::size_t i = 0; i < points; ++i) {
+    const auto x = out.add_parameters({2.0});
+    out.add(autodiff<1, 1, 1>(Seen{0.25}), {camera, x});
+  }
+  return out;
+}
+
+TEST_CASE("a block that a step carries through a pole stays before it, and the others keep their step") {
+  const ResidualProblem problem = line_of_points();
+  const std::vector<double> from = problem.initial();
+  std::vector<double> x = from;
+  for (std::size_t i = 0; i < points; ++i) {
+    x[i + 1] = 2.5;
+  }
+  x[8] = -30;   // behind, where 1/x = -0.03 fits better than at the start
+  x[9] = -0.1;  // just behind
+  x[10] = 0.7;  // in front, but worse than at the start
+  const std::optional<Index> moved = problem.backtrack(from, x, nullptr);
+  REQUIRE(moved.has_value());
+  CHECK(*moved == 3);
+  for (std::size_t i = 0; i < points; ++i) {
+    const double cost = std::abs(1 / x[i + 1] - 0.25);
+    CHECK(x[i + 1] > 0);
+    CHECK(cost <= 0.25);
+    if (i < 7 || i > 9) {
+      CHECK(x[i + 1] == 2.5);
+    }
+  }
+}
+
+TEST_CASE("the part before a pole that lowers the cost is kept") {
+  // The camera looks the other way: from -2 towards 0 the residual 1/x - 0.25 grows without end, from 2 away
+  // from it it falls.
+  ResidualProblem problem;
+  const auto camera = problem.add_parameters({0.0});
+  for (std::size_t i = 0; i < points; ++i) {
+    problem.add(autodiff<1, 1, 1>(Seen{-2.0}), {camera, problem.add_parameters({-1.0})});
+  }
+  const std::vector<double> from = problem.initial();
+  std::vector<double> x = from;
+  x[1] = 1.0;  // the residual is 1 at the start, 0 at -1/2, infinite at 0, 3 here
+  REQUIRE(problem.backtrack(from, x, nullptr) == std::optional<Index>(1));
+  CHECK(x[1] == Approx(-0.5));
+}
+
+TEST_CASE("a step in which nothing goes astray is left as it is") {
+  const BalProblem data =
+      generate_bal({.kind = GeneratedBal::Kind::street, .cameras = 10, .points = 800, .seed = 3});
+  const ResidualProblem problem = make_bundle(data);
+  const std::vector<double> from = problem.initial();
+  std::vector<double> x = from;
+  for (std::size_t i = 0; i < 90; ++i) {
+    x[i] += 1e-9;
+  }
+  const std::vector<double> before = x;
+  const std::optional<Index> moved = problem.backtrack(from, x, nullptr);
+  CHECK(moved == std::optional<Index>(0));
+  CHECK(x == before);
+}
+
+TEST_CASE("blocks that were taken back have the same bits for any number of threads") {
+  const BalProblem data =
+      generate_bal({.kind = GeneratedBal::Kind::street, .cameras = 20, .points = 3000, .seed = 3});
+  const ResidualProblem problem = make_bundle(data);
+  const std::vector<double> from = problem.initial();
+  std::vector<double> step = from;
+  for (std::size_t i = 180; i < step.size(); ++i) {
+    step[i] += std::sin(static_cast<double>(i)) * 30;  // the scene is some 15 metres away
+  }
+  std::vector<double> first;
+  for (const int threads : {1, 2, 4}) {
+    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                    static_cast<std::size_t>(threads));
+    tbb::task_arena arena(threads);
+    std::vector<double> x = step;
+    arena.execute([&] { CHECK(problem.backtrack(from, x, nullptr).value() > 300); });
+    first = first.empty() ? x : first;
+    CHECK(x == first);
+  }
+}
+
+/// r = d0 / d1 - 1 + camera, of a direction d: a pole where it is level.
+struct Tilt {
+  template <class T>
+  bool operator()(const T* camera, const T* d, T* r) const {
+    r[0] = d[0] / d[1] - 1.0 + camera[0];
+    return true;
+  }
+};
+
+TEST_CASE("blocks on a manifold are taken back along it") {
+  ResidualProblem problem;
+  const auto camera = problem.add_parameters({0.0});
+  for (std::size_t i = 0; i < points; ++i) {
+    const auto d = problem.add_parameters({0.6, 0.8}, manifolds::sphere(2));
+    problem.add(autodiff<1, 1, 2>(Tilt{}), {camera, d});
+  }
+  const std::vector<double> from = problem.initial();
+  std::vector<double> step(1 + points, 0.0);
+  step[1] = 2.5;  // an angle; one way or the other it passes d1 = 0
+  std::vector<double> x(from.size());
+  problem.retract(from, step, x);
+  REQUIRE(x[2] < 0);
+  REQUIRE(problem.backtrack(from, x, nullptr).has_value());
+  CHECK(std::hypot(x[1], x[2]) == Approx(1));
+  CHECK(std::abs(x[1] / x[2] - 1) <= 0.25);
+  CHECK(std::equal(x.begin() + 3, x.end(), from.begin() + 3));
+}
+
+TEST_CASE("problems without many independent blocks take nothing back") {
+  ResidualProblem few;
+  const auto camera = few.add_parameters({0.0});
+  for (int i = 0; i < 20; ++i) {
+    few.add(autodiff<1, 1, 1>(Seen{0.25}), {camera, few.add_parameters({2.0})});
+  }
+  std::vector<double> x = few.initial();
+  CHECK_FALSE(few.backtrack(few.initial(), x, nullptr).has_value());
+
+  const ResidualProblem graph = make_pose_graph(generate_pose_graph({.poses = 500}));
+  x = graph.initial();
+  CHECK_FALSE(graph.backtrack(graph.initial(), x, nullptr).has_value());
+}
+
+TEST_CASE("a long street ends at its noise with backtracking") {
+  const BalProblem data =
+      generate_bal({.kind = GeneratedBal::Kind::street, .cameras = 200, .points = 8000, .seed = 2});
+  const ResidualProblem problem = make_bundle(data);
+  const Result result = minimize(problem, problem.initial(), levenberg_marquardt(), {.max_iterations = 60});
+  // Chi squared of half the residuals' degrees of freedom at a noise of half a pixel.
+  const auto freedom = static_cast<double>(2 * data.observations - problem.tangent_dimension() + 7);
+  CHECK(result.value == Approx(0.125 * freedom).epsilon(0.02));
+}
+
+}  // namespace
