@@ -230,7 +230,9 @@ EvalStatus Solve::complete(Evaluation& at) {
     want = want | Want::linearization;
   }
   EvalStatus status = want == Want::nothing ? EvalStatus::ok : evaluate(at, want, gradient_sample_);
-  if (status == EvalStatus::ok && own_batch()) {
+  const bool there = includes(w_.curvature_point.have, Want::linearization) &&
+                     w_.curvature_point.sample == curvature_sample_.id && w_.curvature_point.x == at.x;
+  if (status == EvalStatus::ok && own_batch() && !there) {
     w_.curvature_point.reset(at.x, curvature_sample_.id);
     status =
         evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
@@ -387,6 +389,7 @@ void Solve::set_up(ConstVectorRef x0) {
   if (resumes()) {
     w_.checkpoint = read_checkpoint(session_.checkpoint.path);
   }
+  w_.curvature_point.have = Want::nothing;
   w_.metric.reset(method_.metric);
   w_.curvature->start();
   w_.step.assign(static_cast<std::size_t>(problem_.tangent_dimension()), 0.0);
