@@ -5,6 +5,11 @@ set(KAPPA_CONFIG ${CMAKE_INSTALL_LIBDIR}/cmake/kappa)
 
 install(TARGETS kappa_core kappa_solvers kappa_problems kappa EXPORT kappa-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET kappa_plugins)  # found by find_package(kappa COMPONENTS plugins)
+  install(TARGETS kappa_plugins EXPORT kappa-plugins-targets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT kappa-plugins-targets NAMESPACE kappa:: DESTINATION ${KAPPA_CONFIG})
+endif()
 if(TARGET kappa_ceres)  # found by find_package(kappa COMPONENTS ceres)
   install(TARGETS kappa_ceres EXPORT kappa-ceres-targets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

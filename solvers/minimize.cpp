@@ -38,6 +38,13 @@ bool all_finite(ConstVectorRef v) {
   return true;
 }
 
+/// What a part says of itself, as the end of a sentence.
+template <class Part>
+std::string fault_of(const Part* part) {
+  const std::string_view fault = part != nullptr ? part->fault() : std::string_view();
+  return fault.empty() ? std::string() : "; " + std::string(fault);
+}
+
 /// Makes a part unless the workspace has one made from the same Spec.
 template <class Part, class Make>
 void make_part(Made<Part>& made, std::string_view name, const Options& options, const Make& make) {
@@ -1168,15 +1175,18 @@ void Solve::write_result() {
       print_to(r.reason, "the start cannot be evaluated: %s", at.fault.c_str());
       break;
     case Termination::evaluation_failed:
-      print_to(r.reason, "the problem cannot be evaluated: %s", w_.trial.fault.c_str());
+      print_to(r.reason, "the problem cannot be evaluated: %s%s", w_.trial.fault.c_str(),
+               fault_of(w_.curvature.part.get()).c_str());
       break;
     case Termination::curvature_failed:
-      print_to(r.reason, "curvature '%s' cannot be computed at the %s", r.curvature.c_str(),
-               r.iterations == 0 ? "start" : "last point");
+      print_to(r.reason, "curvature '%s' cannot be computed at the %s%s", r.curvature.c_str(),
+               r.iterations == 0 ? "start" : "last point", fault_of(w_.curvature.part.get()).c_str());
       break;
     case Termination::step_failed:
       print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest %s entry %.3g", r.step.c_str(),
                name(w_.acceptance->control()), value(control_), gradient, r.gradient_norm);
+      r.reason += fault_of(w_.step_solver.part.get());
+      r.reason += fault_of(w_.curvature.part.get());
       break;
     case Termination::unbounded:
       print_to(r.reason, "value %.6g is at most %.3g: the objective seems to have no lower bound", f,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "kappa/checkpoint.h"
 #include "kappa/operator.h"
@@ -52,6 +53,9 @@ class Curvature {
 
   /// Outcome of a trial step, for curvatures that learn from it.
   virtual void judged(const Trial&) {}
+
+  /// A sentence on what went wrong in the last call, for the result; empty where there is none.
+  virtual std::string_view fault() const { return {}; }
 
   /// Second-order products made so far; a diagonal or gradient for curvature's sake that costs as much counts
   /// as one.

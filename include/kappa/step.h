@@ -87,6 +87,9 @@ class StepSolver {
   /// `out`, whose memory is kept.
   virtual void describe(std::string& out) const { out.clear(); }
 
+  /// A sentence on what went wrong in the last call, for the result; empty where there is none.
+  virtual std::string_view fault() const { return {}; }
+
   /// The rank of the undamped model at the last prepared point, where the solver knows it to be deficient,
   /// and a variable that depends on others there.
   struct Deficiency {

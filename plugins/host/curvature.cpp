@@ -1,0 +1,278 @@
+// A plugin's curvature as a Curvature.
+#include "kappa/curvature.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "plugins/host/bridges.h"
+#include "plugins/host/object.h"
+
+namespace kappa::detail {
+namespace {
+
+using Object = PluginObject<kappa_curvature>;
+
+/// The operator of the last refresh. What cannot be computed becomes NaN, which every step solver refuses.
+class PluginOperator final : public SymmetricOperator {
+ public:
+  PluginOperator(const Object& object, const PointBridge& now) : object_(object), now_(now) {}
+
+  /// False, with the fault said, where the table is not one of an operator of this size.
+  bool attach(const kappa_operator* table, Index size) {
+    table_ = nullptr;
+    size_ = size;
+    blocks_read_ = false;
+    if (table == nullptr || table->struct_size < offsetof(kappa_operator, diagonal) ||
+        table->multiply == nullptr) {
+      object_.fault().say("at_point gives no operator with a multiply");
+      return false;
+    }
+    if (table->size != size) {
+      object_.fault().say("its operator is for " + std::to_string(table->size) +
+                          " variables, the problem has " + std::to_string(size));
+      return false;
+    }
+    table_ = table;
+    return true;
+  }
+
+  Index size() const override { return size_; }
+
+  void multiply(ConstVectorRef v, VectorRef out) const override {
+    if (call("multiply", [&](kappa_text) { return table_->multiply(table_->self, v.data(), out.data()); }) !=
+        KAPPA_OK) {
+      std::fill(out.begin(), out.end(), std::numeric_limits<double>::quiet_NaN());
+    }
+  }
+  Definiteness definiteness() const override {
+    return table_->definiteness == KAPPA_POSITIVE_SEMIDEFINITE ? Definiteness::positive_semidefinite
+                                                               : Definiteness::unknown;
+  }
+  bool diagonal(VectorRef out) const override {
+    const auto f = entry(table_, &kappa_operator::diagonal);
+    return f != nullptr &&
+           call("diagonal", [&](kappa_text) { return f(table_->self, out.data()); }) == KAPPA_OK;
+  }
+  bool dense(MatrixRef out) const override {
+    const auto f = entry(table_, &kappa_operator::dense);
+    return f != nullptr &&
+           call("dense", [&](kappa_text) { return f(table_->self, out.data, out.stride); }) == KAPPA_OK;
+  }
+  const BlockMatrix* blocks() const override {
+    if (!blocks_read_) {
+      blocks_ = read_blocks();
+      blocks_read_ = true;
+    }
+    return blocks_;
+  }
+  const Root* root() const override {
+    const auto f = entry(table_, &kappa_operator::root);
+    kappa_root given{};
+    given.struct_size = sizeof given;
+    if (f == nullptr || call("root", [&](kappa_text) { return f(table_->self, &given); }) != KAPPA_OK) {
+      return nullptr;
+    }
+    if (const Root* original = now_.original(given)) {
+      return original;
+    }
+    root_.A = {given.A, given.rows, size_, given.stride};
+    root_.c =
+        given.c == nullptr ? ConstVectorRef() : ConstVectorRef(given.c, static_cast<std::size_t>(given.rows));
+    return &root_;
+  }
+  bool second_directional(ConstVectorRef v, VectorRef out) const override {
+    const auto f = entry(table_, &kappa_operator::second_directional);
+    return f != nullptr && call("second_directional", [&](kappa_text) {
+                             return f(table_->self, v.data(), out.data());
+                           }) == KAPPA_OK;
+  }
+  SolveKind solve_kind() const override {
+    if (entry(table_, &kappa_operator::solve_damped) == nullptr) {
+      return SolveKind::absent;
+    }
+    return table_->solve_kind == KAPPA_SOLVE_EXACT         ? SolveKind::exact
+           : table_->solve_kind == KAPPA_SOLVE_APPROXIMATE ? SolveKind::approximate
+                                                           : SolveKind::absent;
+  }
+  bool solve_damped(double lambda, ConstVectorRef weights, ConstVectorRef rhs, VectorRef out) const override {
+    const auto f = entry(table_, &kappa_operator::solve_damped);
+    return f != nullptr && call("solve_damped", [&](kappa_text) {
+                             return f(table_->self, lambda, weights.data(), rhs.data(), out.data());
+                           }) == KAPPA_OK;
+  }
+  Offers offers() const override {
+    return {.diagonal = entry(table_, &kappa_operator::diagonal) != nullptr,
+            .dense = entry(table_, &kappa_operator::dense) != nullptr,
+            .blocks = entry(table_, &kappa_operator::blocks) != nullptr,
+            .root = entry(table_, &kappa_operator::root) != nullptr};
+  }
+
+ private:
+  template <class F>
+  kappa_status call(const char* function, const F& f) const {
+    return object_.call(function, f);
+  }
+
+  /// The point's own matrix where the plugin hands it on, otherwise a copy.
+  const BlockMatrix* read_blocks() const {
+    const auto f = entry(table_, &kappa_operator::blocks);
+    kappa_blocks given{};
+    given.struct_size = sizeof given;
+    if (f == nullptr || call("blocks", [&](kappa_text) { return f(table_->self, &given); }) != KAPPA_OK) {
+      return nullptr;
+    }
+    if (const BlockMatrix* original = now_.original(given)) {
+      return original;
+    }
+    if (!copy(given)) {
+      object_.fault().say("blocks gives a matrix whose structure does not fit together");
+      return nullptr;
+    }
+    return &copy_;
+  }
+
+  bool copy(const kappa_blocks& given) const {
+    const Index n = given.blocks;
+    if (n <= 0 || given.offset == nullptr || given.row_start == nullptr || given.column == nullptr ||
+        given.value_start == nullptr || given.values == nullptr || given.offset[0] != 0 ||
+        given.offset[n] != size_ || given.row_start[0] != 0) {
+      return false;
+    }
+    const Index stored = given.row_start[n];
+    for (Index i = 0; i < n; ++i) {
+      if (given.offset[i + 1] <= given.offset[i] || given.row_start[i + 1] <= given.row_start[i] ||
+          given.row_start[i + 1] > stored || given.column[given.row_start[i]] != i) {
+        return false;
+      }
+      for (Index k = given.row_start[i]; k < given.row_start[i + 1]; ++k) {
+        const Index j = given.column[k];
+        const bool rising = k == given.row_start[i] || j > given.column[k - 1];
+        const bool fits =
+            j < n && rising &&
+            given.value_start[k + 1] - given.value_start[k] ==
+                (given.offset[i + 1] - given.offset[i]) * (given.offset[j + 1] - given.offset[j]);
+        if (!fits) {
+          return false;
+        }
+      }
+    }
+    BlockStructure& s = copy_.structure;
+    s.offset.assign(given.offset, given.offset + n + 1);
+    s.row_start.assign(given.row_start, given.row_start + n + 1);
+    s.column.assign(given.column, given.column + stored);
+    s.value_start.assign(given.value_start, given.value_start + stored + 1);
+    if (given.elimination_group != nullptr) {
+      s.elimination_group.assign(given.elimination_group, given.elimination_group + n);
+    } else {
+      s.elimination_group.clear();
+    }
+    copy_.values.resize(static_cast<std::size_t>(s.values()));
+    std::copy_n(given.values, copy_.values.size(), copy_.values.data());
+    return given.value_start[0] == 0;
+  }
+
+  const Object& object_;
+  const PointBridge& now_;
+  const kappa_operator* table_ = nullptr;
+  Index size_ = 0;
+  mutable Root root_;
+  mutable BlockMatrix copy_;
+  mutable const BlockMatrix* blocks_ = nullptr;
+  mutable bool blocks_read_ = false;
+};
+
+class PluginCurvature final : public Curvature {
+ public:
+  PluginCurvature(const SharedPart& part, const Options& options)
+      : object_(part, options),
+        now_(object_.caller()),
+        previous_(object_.caller()),
+        operator_(object_, now_) {
+    kappa_curvature_needs needs{};
+    needs.struct_size = sizeof needs;
+    const kappa_status status =
+        object_.call("needs", [&](kappa_text) { return object_.table().needs(object_.self(), &needs); });
+    if (status != KAPPA_OK) {
+      throw Error(std::string(object_.fault().text()));
+    }
+    for (unsigned model = 0; model < 6; ++model) {
+      if ((needs.models >> model & 1U) != 0) {
+        needs_.models.insert(static_cast<Model>(model));
+      }
+    }
+    if (needs.models >> 6U != 0) {
+      throw Error(part->where +
+                  ": asks for models that this kappa does not know; load it with a newer kappa");
+    }
+    needs_.history = (needs.flags & KAPPA_NEEDS_PREVIOUS) != 0 ? CurvatureNeeds::History::previous_evaluation
+                                                               : CurvatureNeeds::History::none;
+    needs_.blocks = (needs.flags & KAPPA_NEEDS_BLOCKS) != 0;
+  }
+
+  CurvatureNeeds needs() const override { return needs_; }
+
+  void start() override {
+    object_.fault().clear();
+    if (const auto f = object_.optional(&kappa_curvature::start)) {
+      object_.tell("start", [&] { f(object_.self()); });
+    }
+  }
+
+  Status refresh(const Evaluation& now, const Evaluation* previous, ConstVectorRef step) override {
+    now_.show(now);
+    if (previous != nullptr) {
+      previous_.show(*previous);
+    }
+    const kappa_status status = object_.call("refresh", [&](kappa_text error) {
+      return object_.table().refresh(object_.self(), &now_.table(),
+                                     previous != nullptr ? &previous_.table() : nullptr,
+                                     previous != nullptr ? step.data() : nullptr, error);
+    });
+    previous_.hide();
+    if (status != KAPPA_OK) {
+      return Status::failed;
+    }
+    const kappa_operator* table = nullptr;
+    object_.tell("at_point", [&] { table = object_.table().at_point(object_.self()); });
+    return operator_.attach(table, static_cast<Index>(now.gradient.size())) ? Status::ok : Status::failed;
+  }
+
+  const SymmetricOperator& at_point() const override { return operator_; }
+
+  void judged(const Trial& trial) override {
+    if (const auto f = object_.optional(&kappa_curvature::judged)) {
+      const kappa_trial seen = shown(trial);
+      object_.tell("judged", [&] { f(object_.self(), &seen); });
+    }
+  }
+
+  std::string_view fault() const override { return object_.fault().text(); }
+
+  Index products() const override {
+    Index out = 0;
+    if (const auto f = object_.optional(&kappa_curvature::products)) {
+      object_.tell("products", [&] { out = f(object_.self()); });
+    }
+    return out;
+  }
+
+ private:
+  Object object_;
+  CurvatureNeeds needs_;
+  PointBridge now_, previous_;
+  PluginOperator operator_;
+};
+
+}  // namespace
+
+CurvaturePart curvature_part(const SharedPart& part) {
+  CurvaturePart out;
+  out.info = part->info;
+  out.make = [part](const Options& options) -> std::unique_ptr<Curvature> {
+    return std::make_unique<PluginCurvature>(part, options);
+  };
+  return out;
+}
+
+}  // namespace kappa::detail
