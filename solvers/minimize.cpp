@@ -6,6 +6,7 @@
 //         step = solve(control); evaluate trial; verdict = judge(trial)
 //         accept:  the trial slot becomes current; complete its derivatives; refresh; prepare
 //         retry:   solve again from the same point with the verdict's control
+//         alternative: an earlier iterate of the same solve is the next trial
 //
 // A trial is completed (derivatives, curvature) before the point it came from is given up, so a derivative
 // that is not finite is one more rejection and never the end of the accepted point.
@@ -89,6 +90,8 @@ class Solve {
   const Evaluation* displaced(const Evaluation& from);
   Want trial_wants() const;
   void draw_samples();
+  void take_new_sample();
+  double dual_norm(const Evaluation& at);
   void note(const char* text);
   void observe(Progress::Event event, const Trial* trial);
   void progress_made(const Trial& trial);
@@ -111,27 +114,27 @@ class Solve {
 
   bool checkpoints() const { return !session_.checkpoint.path.empty(); }
   bool resumes() const { return checkpoints() && session_.checkpoint.start == Checkpoint::Start::resume; }
-  /// The share of the terms that a step sees.
-  double share() const {
-    return sampled() ? static_cast<double>(std::min(method_.batch.size, problem_.terms())) /
-                           static_cast<double>(problem_.terms())
-                     : 1.0;
-  }
-  /// Whether this refresh of the curvature is at a mini-batch of its own.
-  bool own_batch() const {
-    return sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own && !models_.empty() &&
-           renews_;
+  /// The share of the terms that the curvature's products see.
+  double product_share() const {
+    const MiniBatch& batch = method_.batch;
+    const Index size = own_batch() && batch.curvature_size > 0 ? batch.curvature_size : batch.size;
+    return size > 0 ? static_cast<double>(std::min(size, problem_.terms())) /
+                          static_cast<double>(problem_.terms())
+                    : 1.0;
   }
   Index epoch() const { return sampled() ? static_cast<Index>(draws_ - 1) / batches_ : result_.iterations; }
   double gradient_equivalents() const {
-    return evaluated_ + share() * static_cast<double>(w_.curvature->products());
+    return evaluated_ + product_share() * static_cast<double>(w_.curvature->products());
   }
   double seconds() const {
     return seconds_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
   }
 
   bool schedule() const { return needs_ == TrialNeeds::nothing; }
-  bool sampled() const { return method_.batch.size > 0; }
+  bool sampled() const { return method_.batch.sampled(); }
+  bool own_batch() const { return method_.batch.own_curvature(); }
+  /// Whether the curvature is refreshed at its own batch alone.
+  bool curvature_alone() const { return own_batch() && !models_.empty() && renews_; }
 
   const Problem& problem_;
   const Method& method_;
@@ -179,6 +182,9 @@ class Solve {
   std::size_t notes_ = 0;
   Index trial_evaluations_ = 0;
   bool kept_ = false;
+  Trial kept_trial_;               ///< numbers of the kept trial
+  Index alternative_ = 0;          ///< of the last solve's earlier iterates, the next trial; 0: a new solve
+  double dual_gradient_norm_ = 0;  ///< where trial gradients are asked for
   Index blame_ = -1;
   bool expects_acceptance_ = true;
   bool refines_ = false;     ///< the problem re-solves part of a trial point
@@ -202,7 +208,10 @@ EvalStatus Solve::evaluate(Evaluation& at, Want want, const Sample& sample) {
   request.blocks = blocks_;
   request.sample = sample;
   request.interrupt = inside_;
-  evaluated_ += (includes(want, Want::gradient) ? 1.0 : 1.0 / 3) * (sample.whole() ? 1.0 : share());
+  const double share = sample.whole() ? 1.0
+                                      : static_cast<double>(sample.terms.size()) /
+                                            static_cast<double>(problem_.terms());
+  evaluated_ += (includes(want, Want::gradient) ? 1.0 : 1.0 / 3) * share;
   result_.evaluations.value += includes(want, Want::value) ? 1 : 0;
   result_.evaluations.gradient += includes(want, Want::gradient) ? 1 : 0;
   result_.evaluations.linearization += includes(want, Want::linearization) ? 1 : 0;
@@ -233,13 +242,13 @@ EvalStatus Solve::complete(Evaluation& at) {
   if (!includes(at.have, Want::gradient)) {
     want = want | Want::gradient;
   }
-  if (!models_.empty() && renews_ && !own_batch() && !includes(at.have, Want::linearization)) {
+  if (!models_.empty() && renews_ && !curvature_alone() && !includes(at.have, Want::linearization)) {
     want = want | Want::linearization;
   }
   EvalStatus status = want == Want::nothing ? EvalStatus::ok : evaluate(at, want, gradient_sample_);
   const bool there = includes(w_.curvature_point.have, Want::linearization) &&
                      w_.curvature_point.sample == curvature_sample_.id && w_.curvature_point.x == at.x;
-  if (status == EvalStatus::ok && own_batch() && !there) {
+  if (status == EvalStatus::ok && curvature_alone() && !there) {
     w_.curvature_point.reset(at.x, curvature_sample_.id);
     status =
         evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
@@ -252,7 +261,7 @@ EvalStatus Solve::complete(Evaluation& at) {
 
 /// The curvature at the current, completed point.
 Curvature::Status Solve::refresh_curvature(const Evaluation* previous, ConstVectorRef step) {
-  const Evaluation& seen = own_batch() ? w_.curvature_point : w_.current;
+  const Evaluation& seen = curvature_alone() ? w_.curvature_point : w_.current;
   if (displaces_) {
     previous = displaced(seen);
     step = previous != nullptr ? ConstVectorRef(w_.displacement) : ConstVectorRef();
@@ -284,7 +293,7 @@ Want Solve::trial_wants() const {
   constexpr Index few = 32;
   const bool buffer = result_.iterations == 0 || had_buffer_ || w_.trial.linearization != nullptr;
   if (needs_ == TrialNeeds::value && expects_acceptance_ && buffer && problem_.dimension() <= few &&
-      !history_) {
+      !history_ && !sampled() && !own_batch()) {
     return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
   }
   return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
@@ -293,14 +302,16 @@ Want Solve::trial_wants() const {
 /// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
 /// terms, so that no term is seen twice in it.
 void Solve::draw_samples() {
-  if (!sampled()) {
+  if (!sampled() && !own_batch()) {
     return;
   }
-  const auto draw = [&](std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
+  const auto draw = [&](Index wanted, std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
     const Index n = problem_.terms();
-    const Index size = std::min(method_.batch.size, n);
-    const auto epoch = draws_ / static_cast<std::uint64_t>(batches_);
-    const auto within = static_cast<Index>(draws_ % static_cast<std::uint64_t>(batches_));
+    const Index size = std::min(wanted, n);
+    const Index batches = n / size;
+    const auto epoch = static_cast<std::uint64_t>(draws_) / static_cast<std::uint64_t>(batches);
+    const auto within =
+        static_cast<Index>(static_cast<std::uint64_t>(draws_) % static_cast<std::uint64_t>(batches));
     const CounterRandom random(method_.batch.seed, stream);
     const Permutation permutation(random, epoch * Permutation::counters, n);
     terms.resize(static_cast<std::size_t>(size));
@@ -310,11 +321,25 @@ void Solve::draw_samples() {
     std::sort(terms.begin(), terms.end());
     sample = {draws_ + 1, terms};
   };
-  draw(w_.sample_terms, 1, gradient_sample_);
-  if (method_.batch.curvature == MiniBatch::CurvatureBatch::own) {
-    draw(w_.curvature_terms, 2, curvature_sample_);
+  const MiniBatch& batch = method_.batch;
+  if (sampled()) {
+    draw(batch.size, w_.sample_terms, 1, gradient_sample_);
+  }
+  if (own_batch()) {
+    draw(batch.curvature_size > 0 ? batch.curvature_size : batch.size, w_.curvature_terms, 2,
+         curvature_sample_);
   }
   ++draws_;
+}
+
+/// The next samples become those of the current point, where an acceptance compares values: what is known
+/// there of other terms is forgotten.
+void Solve::take_new_sample() {
+  draw_samples();
+  if (sampled()) {
+    w_.current.have = Want::nothing;
+    w_.current.sample = gradient_sample_.id;
+  }
 }
 
 void Solve::set_up(ConstVectorRef x0) {
@@ -364,12 +389,17 @@ void Solve::set_up(ConstVectorRef x0) {
     detail::require_same_control(method_.step.name, registry().step(method_.step.name).control,
                                  method_.acceptance.name, acceptance.control);
   }
-  if (sampled() && !schedule()) {
-    throw Error(
-        "acceptance '" + method_.acceptance.name +
-        "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
+  if (sampled() && !w_.acceptance->takes_samples()) {
+    throw Error("acceptance '" + method_.acceptance.name +
+                "' compares values over iterations, which mini-batches of different terms do not allow; use "
+                "acceptance schedule or martens-damping");
   }
-  if (sampled() && problem_.terms() < 2) {
+  if (sampled() && !schedule() && history_) {
+    throw Error("curvature '" + std::string(curvature.name) +
+                "' compares gradients of two points, which have different terms here; use another curvature, "
+                "or set the batch size to 0");
+  }
+  if ((sampled() || own_batch()) && problem_.terms() < 2) {
     throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
   }
   batches_ = sampled() ? problem_.terms() / std::min(method_.batch.size, problem_.terms()) : 1;
@@ -494,10 +524,24 @@ double Solve::point_norm() {
   return w_.metric.norm(w_.carried);
 }
 
+/// |g| in the metric's dual norm without the entries that press against a bound.
+double Solve::dual_norm(const Evaluation& at) {
+  if (!w_.box.bounded()) {
+    return w_.metric.dual_norm(at.gradient);
+  }
+  w_.carried.assign(at.gradient.begin(), at.gradient.end());
+  w_.box.clear_pressed(at.x, w_.carried);
+  return w_.metric.dual_norm(w_.carried);
+}
+
 /// The model at the current, refreshed point: metric, prepare.
 bool Solve::model_current() {
   gradient_norm_ = w_.box.stationarity(w_.current.x, w_.current.gradient);
   w_.metric.update(w_.curvature->at_point());
+  if (needs_ == TrialNeeds::value_and_gradient) {
+    dual_gradient_norm_ = dual_norm(w_.current);
+  }
+  alternative_ = 0;
   const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
   const StepStatus status =
       w_.box.bounded() ? w_.bounded_step.prepare(w_.current.x, model) : w_.step_solver->prepare(model);
@@ -545,8 +589,12 @@ bool Solve::try_step() {
   Trial trial;
   unsolved_ = false;
   ++result_.trials;
-  trial.step =
-      w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step) : w_.step_solver->solve(control_, w_.step);
+  trial.step = alternative_ > 0   ? w_.step_solver->alternative(alternative_, w_.step)
+               : w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step)
+                                  : w_.step_solver->solve(control_, w_.step);
+  alternative_ = 0;
+  trial.step.alternatives = w_.box.bounded() ? 0 : trial.step.alternatives;  // they may lie outside
+  trial.current_gradient_norm = dual_gradient_norm_;
   trial.current_value = w_.current.value;
   trial.value_rounding = w_.current.value_rounding;
   trial.value = std::nan("");
@@ -562,11 +610,13 @@ bool Solve::try_step() {
     if (free_step || trial.step.limit == StepReport::Limit::bounds) {
       free_predicted_ = trial.step.predicted_decrease;
     }
-    if (free_step && trial.step.predicted_decrease >= 0 &&
+    if (free_step && !sampled() && trial.step.predicted_decrease >= 0 &&
         trial.step.predicted_decrease <= stopping_.decrease_tolerance * std::fabs(w_.current.value)) {
       return finish(Termination::decrease_tolerance);
     }
-    draw_samples();
+    if (schedule()) {
+      draw_samples();
+    }
     w_.trial.reset(w_.current.x, schedule() ? gradient_sample_.id : w_.current.sample);
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
     w_.box.settle(w_.current.x, w_.step, w_.trial.x);
@@ -589,6 +639,7 @@ bool Solve::try_step() {
         for (std::size_t i = 0; i < w_.step.size(); ++i) {
           trial.slope += w_.trial.gradient[i] * w_.carried[i];
         }
+        trial.gradient_norm = dual_norm(w_.trial);
       }
     }
   } else {
@@ -649,6 +700,7 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
   if (verdict.keep == Verdict::Keep::yes) {
     std::swap(w_.kept, w_.trial);
     std::swap(w_.kept_step, w_.step);
+    kept_trial_ = trial;
     kept_ = true;
   }
   switch (verdict.decision) {
@@ -662,7 +714,11 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
         std::swap(w_.kept, w_.trial);
         std::swap(w_.kept_step, w_.step);
       }
-      return take_trial(trial, verdict.next);
+      return take_trial(verdict.decision == Decision::accept_kept ? kept_trial_ : trial, verdict.next);
+    case Decision::alternative:
+      expects(verdict.alternative >= 1, "Acceptance: alternatives are numbered from 1");
+      alternative_ = verdict.alternative;
+      return true;
     case Decision::retry:
       expects_acceptance_ = false;
       control_ = verdict.next;
@@ -682,6 +738,9 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
   std::swap(w_.current, w_.trial);
   if (lend_buffer) {
     w_.current.linearization = std::move(w_.trial.linearization);
+  }
+  if (!schedule()) {
+    take_new_sample();
   }
   renews_ = w_.curvature->due();
   const Want arrived_with = schedule() ? Want::nothing : w_.current.have;
@@ -717,7 +776,7 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
     return finish(Termination::early_stopping);
   }
   save_where_due();
-  if (!schedule() && trial.step.limit == StepReport::Limit::interior &&
+  if (!schedule() && !sampled() && trial.step.limit == StepReport::Limit::interior &&
       trial.step.norm <= stopping_.step_tolerance * point_norm()) {
     return finish(Termination::step_tolerance);
   }
@@ -727,7 +786,9 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
 /// The trial had a value but no usable derivatives: model the old point afresh and go on as after a
 /// rejection.
 bool Solve::restore_current(const Trial& trial) {
-  w_.current.have = includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  const bool same_sample = schedule() || w_.current.sample == gradient_sample_.id;
+  w_.current.have = same_sample && includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  w_.current.sample = schedule() ? w_.current.sample : gradient_sample_.id;
   renews_ = w_.curvature->due();
   const EvalStatus status = complete(w_.current);
   if (status == EvalStatus::interrupted) {
@@ -757,7 +818,7 @@ void Solve::progress_made(const Trial& trial) {
   const double gradient_norm = w_.box.stationarity(w_.current.x, w_.current.gradient);
   const bool better_value = w_.current.value < best_value_ - trial.rounding();
   const bool better_gradient = gradient_norm < 0.9 * best_gradient_norm_;
-  stalled_ = better_value || better_gradient ? 0 : stalled_ + 1;
+  stalled_ = better_value || better_gradient || sampled() ? 0 : stalled_ + 1;
   best_gradient_norm_ = std::min(best_gradient_norm_, gradient_norm);
   if (schedule() && !sampled() && w_.current.value < best_value_) {
     w_.best_x.assign(w_.current.x.begin(), w_.current.x.end());
@@ -864,6 +925,8 @@ void Solve::identify(State& s) {
   s.same("metric", name(method_.metric), "it is of another metric");
   s.same("batch size", static_cast<std::uint64_t>(method_.batch.size), "it is of another batch size");
   s.same("seed", method_.batch.seed, "its mini-batches have another seed");
+  s.same("curvature size", static_cast<std::uint64_t>(method_.batch.curvature_size),
+         "its curvature sees mini-batches of another size");
   s.same("curvature batch", static_cast<std::uint64_t>(method_.batch.curvature),
          "its curvature sees other mini-batches");
   s.same("inner iterations", static_cast<std::uint64_t>(method_.inner.steps),
@@ -992,7 +1055,7 @@ bool Solve::resume() {
   identify(s);
   State again = s;
   loop_state(s);
-  if (sampled()) {
+  if (sampled() || own_batch()) {
     --draws_;
     draw_samples();
   }

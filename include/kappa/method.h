@@ -21,12 +21,17 @@ struct Spec {
   friend bool operator==(const Spec&, const Spec&) = default;
 };
 
-/// How many terms each step sees. 0: all of them at every step.
+/// How many terms each step sees.
 struct MiniBatch {
-  Index size = 0;
+  Index size = 0;          ///< of value and gradient; 0: all of them at every step
   std::uint64_t seed = 1;  ///< of the counter-based generator; the same seed, the same batches
   /// Whether the curvature sees the gradient's batch or one of its own.
   enum class CurvatureBatch : std::uint8_t { shared, own } curvature = CurvatureBatch::shared;
+  /// Terms that the curvature sees, in a batch of its own; 0: as many as the gradient.
+  Index curvature_size = 0;
+
+  bool sampled() const { return size > 0; }
+  bool own_curvature() const { return curvature_size > 0 || (sampled() && curvature == CurvatureBatch::own); }
   friend bool operator==(const MiniBatch&, const MiniBatch&) = default;
 };
 
@@ -82,6 +87,50 @@ struct Newton {
   MiniBatch batch = {};
 };
 Method newton(const Newton& parts = {});
+
+/// Hessian-free (Martens 2010): conjugate gradients on the damped model, ended by slow progress, and a walk
+/// back over their iterates by true values. Curvature auto: outer-product (products alone are made) where the
+/// problem offers the Gauss-Newton matrix, otherwise exact. With mini-batches each trial is compared on the
+/// terms of the point it came from.
+struct HessianFree {
+  Spec curvature = {};
+  Spec step = {"hessian-free"};
+  Spec acceptance = {"martens-damping"};
+  MetricKind metric = MetricKind::identity;
+  MiniBatch batch = {};
+};
+Method hessian_free(const HessianFree& parts = {});
+
+/// Cubic regularisation (Nesterov & Polyak 2006; Cartis, Gould & Toint 2011): each step minimises the model
+/// with a cubic term over a Krylov space, which is not built anew when only the weight changes. Curvature
+/// auto: exact. Products alone are made.
+struct CubicNewton {
+  Spec curvature = {};
+  Spec step = {"cubic-lanczos"};
+  Spec acceptance = {"adaptive-cubic"};
+  MetricKind metric = MetricKind::identity;
+};
+Method cubic_newton(const CubicNewton& parts = {});
+
+/// Regularised Newton (Mishchenko 2023): damping sqrt(H |g|), H adapted. Needs the gradient at every trial.
+struct RegularizedNewton {
+  Spec curvature = {"exact"};
+  Spec step = {};
+  Spec acceptance = {"gradient-damping"};
+  MetricKind metric = MetricKind::identity;
+};
+Method regularized_newton(const RegularizedNewton& parts = {});
+
+/// TRON (Lin & Moré 1999; Lin, Weng & Keerthi 2008): Steihaug's steps to a tenth of the gradient,
+/// preconditioned by the blended diagonal (Hsia, Chiang & Lin 2018), with TRON's rule for the radius. For
+/// convex problems of many variables such as logistic regression; bounds are the loop's business.
+struct Tron {
+  Spec curvature = {};
+  Spec step = {"steihaug-cg", {{"forcing_cap", 0.1}, {"forcing_power", 0.0}}};
+  Spec acceptance = {"tron-radius"};
+  MetricKind metric = MetricKind::blended;
+};
+Method tron(const Tron& parts = {});
 
 /// Adaptive learning rate: a gradient scaled by a diagonal curvature, on a schedule. The default is
 /// AdaHessian; below are the methods that differ in options only. All take mini-batches. With f a mean over

@@ -14,6 +14,8 @@ const char* name(MetricKind kind) {
       return "marquardt";
     case MetricKind::minpack:
       return "minpack";
+    case MetricKind::blended:
+      return "blended";
     case MetricKind::automatic:
       return "automatic";
   }
@@ -53,6 +55,11 @@ void Metric::update(const SymmetricOperator& B) {
     const double entry = std::abs(diagonal_[i]);
     if (!std::isfinite(entry)) {
       continue;  // the solver will report the point; a weight must stay usable
+    }
+    if (kind_ == MetricKind::blended) {
+      constexpr double part = 0.01;  // Hsia, Chiang & Lin 2018, sec. 4
+      weights_[i] = (1 - part) + part * entry;
+      continue;
     }
     // As in MINPACK, the 1 that stands for a zero takes part in later maxima: weights never shrink.
     if (kind_ == MetricKind::marquardt || first) {
