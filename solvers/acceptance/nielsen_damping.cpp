@@ -111,7 +111,7 @@ class NielsenDamping final : public Acceptance {
     s.item("rise", nu_);
     s.item("good", good_);
     s.item("sure", sure_);
-    s.item("blind rescue", blind_rescue_);
+    s.item("blind rescue", blind_);
     return true;
   }
 

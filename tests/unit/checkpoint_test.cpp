@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kappa/kappa.h"
+#include "kappa/network.h"
 #include "problems/analytic/mgh_problem.h"
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal.h"
@@ -96,6 +97,13 @@ std::vector<Method> batch_methods() {
       newton({.acceptance = {"armijo"}}),
       newton({.step = {"bunch-kaufman"}, .acceptance = {"strong-wolfe"}}),
       newton({.curvature = {"hessian-free"}, .step = {"newton-cg"}, .acceptance = {"armijo"}}),
+      newton({.step = {"gltr"}}),
+      newton({.step = {"newton-mr"}, .acceptance = {"strong-wolfe"}}),
+      levenberg_marquardt({.step = {"shifted-lanczos"}}),
+      hessian_free(),
+      cubic_newton(),
+      regularized_newton(),
+      tron(),
   };
   return out;
 }
@@ -267,6 +275,39 @@ TEST_CASE("an interrupted stochastic solve ends with the same bits", "[checkpoin
       check_resumes(train, x0, method, 47, {0, 1, 9, 22, 23});
       check_resumes(train, x0, method, 47, {5, 30}, {.validation = {.problem = &held_out}, .checkpoint = {}});
     }
+  }
+}
+
+TEST_CASE("an interrupted Hessian-free solve on mini-batches ends with the same bits", "[checkpoint]") {
+  const LogisticSum train(make_logistic(90, 6, 1));
+  const std::vector<double> x0(6, 0.1);
+  for (const MiniBatch& batch : {MiniBatch{.size = 30, .seed = 3}, MiniBatch{.size = 45, .curvature_size = 15},
+                                 MiniBatch{.curvature_size = 15}}) {
+    INFO("batch " << batch.size << ", curvature " << batch.curvature_size);
+    check_resumes(train, x0, hessian_free({.batch = batch}), 12, {0, 1, 2, 3, 7});
+  }
+}
+
+TEST_CASE("an interrupted training of a network ends with the same bits", "[checkpoint]") {
+  Dataset data;
+  data.features = {.samples = 60, .size = 4, .value = {}, .row_start = {}, .column = {}};
+  RandomSequence random(3);
+  for (int i = 0; i < 60; ++i) {
+    for (int j = 0; j < 4; ++j) {
+      data.features.value.push_back(random.uniform());
+    }
+    data.label.push_back(static_cast<std::int32_t>(random.below(3)));
+  }
+  data.classes = {"a", "b", "c"};
+  for (const Precision precision : {Precision::single_precision, Precision::double_precision}) {
+    const Network network(NetworkTopology::chain({4, 6, 3}, Activation::tanh), data,
+                          {.decay = 1e-3, .precision = precision});
+    for (const Method& method : stochastic_methods({.size = 10, .seed = 2})) {
+      INFO(method.curvature.name);
+      check_resumes(network, network.initial(), method, 23, {1, 6, 12},
+                    {.validation = {.problem = &network, .measure = "accuracy"}});
+    }
+    check_resumes(network, network.initial(), hessian_free(), 6, {1, 3});
   }
 }
 
