@@ -1,4 +1,5 @@
-// Learning curves: one network, learnt by several stochastic methods from the same start and the same batches.
+// Learning curves: one network, learnt by several stochastic methods from the same start and the same
+// batches.
 //
 // After each epoch the value over the epoch's batches, and loss and accuracy on test data, against
 // gradient-equivalents (Result::gradient_equivalents) and seconds, from which judging the test data is left

@@ -200,7 +200,8 @@ Plan make_plan(Arguments& a) {
   if (a.speed_up && (a.threads == 1 || (a.threads == 0 && this_machine().cores == 1))) {
     throw Error("--speed-up compares with one thread; it takes 2 or more --threads");
   }
-  if (!a.data.empty() && !a.jacobian && !a.learning && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
+  if (!a.data.empty() && !a.jacobian && !a.learning &&
+      std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
         return s->name == std::string("bal") || s->name == std::string("posegraph");
       })) {
     throw Error("--data is for the suites bal, posegraph, jacobian and learning, of which none is named");
@@ -382,7 +383,9 @@ int main(int argc, char** argv) {
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; learning: a folder of idx.gz files")
+  app.add_option("--data", a.data,
+                 "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; learning: a folder of "
+                 "idx.gz files")
       ->type_name("PATH...");
   app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
       ->type_name("FILE");

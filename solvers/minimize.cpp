@@ -118,9 +118,9 @@ class Solve {
   double product_share() const {
     const MiniBatch& batch = method_.batch;
     const Index size = own_batch() && batch.curvature_size > 0 ? batch.curvature_size : batch.size;
-    return size > 0 ? static_cast<double>(std::min(size, problem_.terms())) /
-                          static_cast<double>(problem_.terms())
-                    : 1.0;
+    return size > 0
+               ? static_cast<double>(std::min(size, problem_.terms())) / static_cast<double>(problem_.terms())
+               : 1.0;
   }
   Index epoch() const { return sampled() ? static_cast<Index>(draws_ - 1) / batches_ : result_.iterations; }
   double gradient_equivalents() const {
@@ -208,9 +208,8 @@ EvalStatus Solve::evaluate(Evaluation& at, Want want, const Sample& sample) {
   request.blocks = blocks_;
   request.sample = sample;
   request.interrupt = inside_;
-  const double share = sample.whole() ? 1.0
-                                      : static_cast<double>(sample.terms.size()) /
-                                            static_cast<double>(problem_.terms());
+  const double share =
+      sample.whole() ? 1.0 : static_cast<double>(sample.terms.size()) / static_cast<double>(problem_.terms());
   evaluated_ += (includes(want, Want::gradient) ? 1.0 : 1.0 / 3) * share;
   result_.evaluations.value += includes(want, Want::value) ? 1 : 0;
   result_.evaluations.gradient += includes(want, Want::gradient) ? 1 : 0;

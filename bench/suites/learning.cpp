@@ -53,11 +53,10 @@ TrainAndTest read(const std::string& folder) {
   if (folder.empty()) {
     return {"generated, 10 classes", generated(10000, 2), generated(2000, 3)};
   }
-  TrainAndTest out{folder,
-                   load_idx(idx_file(folder, "train-images-idx3-ubyte"),
-                            idx_file(folder, "train-labels-idx1-ubyte")),
-                   load_idx(idx_file(folder, "t10k-images-idx3-ubyte"),
-                            idx_file(folder, "t10k-labels-idx1-ubyte"))};
+  TrainAndTest out{
+      folder,
+      load_idx(idx_file(folder, "train-images-idx3-ubyte"), idx_file(folder, "train-labels-idx1-ubyte")),
+      load_idx(idx_file(folder, "t10k-images-idx3-ubyte"), idx_file(folder, "t10k-labels-idx1-ubyte"))};
   match_classes(out.train, out.test);
   return out;
 }
@@ -192,10 +191,14 @@ double LearningCurve::work_to(double accuracy) const {
 
 const std::vector<LearningMethod>& learning_methods() {
   static const std::vector<LearningMethod> all = {
-      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.01}, {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.03},
-      {"vsgd", {0.1, 0.3, 1.0}, 1.0},                 {"adasecant", {0.1, 0.3, 1.0}, 0.3},
-      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},   {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
-      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},             {"sgd", {0.1, 0.3, 1.0, 3.0}, 1.0},
+      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.01},
+      {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.03},
+      {"vsgd", {0.1, 0.3, 1.0}, 1.0},
+      {"adasecant", {0.1, 0.3, 1.0}, 0.3},
+      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
+      {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
+      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
+      {"sgd", {0.1, 0.3, 1.0, 3.0}, 1.0},
   };
   return all;
 }
@@ -255,8 +258,9 @@ std::string learning_table(const LearningResult& result) {
     }
     const LearningPoint& last = c.points.back();
     grid.add({c.method, number("%g", c.rate), c.chosen ? "*" : "", number("%.4f", c.best_accuracy()),
-              number("%.2f", c.work_to(bar)), number("%.4f", last.test_loss), number("%.4f", last.train_value),
-              number("%.2f", last.gradient_equivalents), number("%.1f", last.seconds)});
+              number("%.2f", c.work_to(bar)), number("%.4f", last.test_loss),
+              number("%.4f", last.train_value), number("%.2f", last.gradient_equivalents),
+              number("%.1f", last.seconds)});
   }
   return "Learning curves (learning): " + result.network + " on " + result.data + ", " +
          std::to_string(result.samples) + " samples, batch " + std::to_string(result.batch) + ", " +

@@ -613,10 +613,10 @@ namespace {
 
 /// A stochastic solve of 3000 steps, saved after each tenth.
 Arguments learns(const std::string& checkpoint, const Arguments& more = {}) {
-  Arguments out = {"solve",   "nist:Thurber",       "--optimizer", "adahessian",   "--batch",
-                   "6",       "--epochs",           "500",         "--set",        "optimizer.rate=1e-3",
-                   "--json",  "--verbose",          "--checkpoint", checkpoint,    "--checkpoint-every",
-                   "10",      "--validation",       "nist:Thurber"};
+  Arguments out = {"solve",  "nist:Thurber", "--optimizer",  "adahessian", "--batch",
+                   "6",      "--epochs",     "500",          "--set",      "optimizer.rate=1e-3",
+                   "--json", "--verbose",    "--checkpoint", checkpoint,   "--checkpoint-every",
+                   "10",     "--validation", "nist:Thurber"};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
@@ -643,7 +643,8 @@ TEST_CASE("a solve that is killed at any step resumes to the same bits", "[check
     const kappa::Index step = 1 + random.below(2000, k);
     INFO("killed after step " << step);
     const Finished killed =
-        run(learns(file), {SIGKILL, "\n" + std::string(9 - std::to_string(step).size(), ' ') + std::to_string(step) + " "});
+        run(learns(file),
+            {SIGKILL, "\n" + std::string(9 - std::to_string(step).size(), ' ') + std::to_string(step) + " "});
     // It may have ended before the signal came, and then has all to show.
     if (killed.status == 1000 + SIGKILL) {
       const Finished resumed = run(learns(file, {"--resume"}));
@@ -657,7 +658,8 @@ TEST_CASE("a solve that is killed at any step resumes to the same bits", "[check
 TEST_CASE("a batch solve goes on from its end with a larger limit, to the same bits", "[checkpoint]") {
   const ScratchFolder folder;
   const std::string file = folder.path / "checkpoint";
-  const Arguments common = {"solve", "bal:generated/street?cameras=6&points=200", "--json", "--checkpoint", file};
+  const Arguments common = {"solve", "bal:generated/street?cameras=6&points=200", "--json", "--checkpoint",
+                            file};
   const auto with = [&](const char* steps, const Arguments& more) {
     Arguments out = common;
     out.insert(out.end(), {"--max-iterations", steps});
@@ -695,9 +697,8 @@ TEST_CASE("--resume refuses what is not its own in one line", "[checkpoint]") {
 }
 
 TEST_CASE("learning on a terminal leaves a line for each epoch", "[checkpoint]") {
-  const Finished done =
-      run_on_terminal({"solve", "nist:Thurber", "--optimizer", "adam", "--batch", "6", "--epochs", "3",
-                       "--validation", "nist:Thurber"});
+  const Finished done = run_on_terminal({"solve", "nist:Thurber", "--optimizer", "adam", "--batch", "6",
+                                         "--epochs", "3", "--validation", "nist:Thurber"});
   CHECK(done.status == 0);
   for (const char* epoch : {"epoch 0 ", "epoch 1 ", "epoch 2 ", "epoch 3 "}) {
     CHECK(contains(done.out, epoch));

@@ -70,8 +70,8 @@ inline std::vector<Vector> adahessian_reference(Vector x, const AtBatch& gradien
   return out;
 }
 
-/// LeCun et al. 1998, section 9.1, eqs. 58 and following: running mean <h>, rates eta / (<h> + mu). The mean is
-/// corrected for its start at zero.
+/// LeCun et al. 1998, section 9.1, eqs. 58 and following: running mean <h>, rates eta / (<h> + mu). The mean
+/// is corrected for its start at zero.
 inline std::vector<Vector> sdlm_reference(Vector x, const AtBatch& gradient, const AtBatch& diagonal,
                                           double eta, int steps) {
   const double gamma = 0.01, mu = 0.02;
@@ -115,8 +115,8 @@ inline std::vector<Vector> sophia_reference(Vector x, const AtBatch& gradient, c
   return out;
 }
 
-/// Schaul & LeCun 2013, algorithm 1 with one (mini-batch) gradient a step. The first `start` gradients, all at
-/// the first point, begin the averages; then E[g^2] is multiplied by `slow_start`.
+/// Schaul & LeCun 2013, algorithm 1 with one (mini-batch) gradient a step. The first `start` gradients, all
+/// at the first point, begin the averages; then E[g^2] is multiplied by `slow_start`.
 inline std::vector<Vector> vsgd_reference(Vector x, const AtBatch& gradient, int start, double slow_start,
                                           int steps) {
   const std::size_t n = x.size();
@@ -159,8 +159,8 @@ inline std::vector<Vector> vsgd_reference(Vector x, const AtBatch& gradient, int
   return out;
 }
 
-/// Gulcehre & Bengio 2014, algorithm 1, with the gradient as one block, the gradient of the point before for g',
-/// and averages for gamma of fixed memory, as docs/learning.md says.
+/// Gulcehre & Bengio 2014, algorithm 1, with the gradient as one block, the gradient of the point before for
+/// g', and averages for gamma of fixed memory, as docs/learning.md says.
 inline std::vector<Vector> adasecant_reference(Vector x, const AtBatch& gradient, int steps) {
   const std::size_t n = x.size();
   constexpr double first_rate = 1e-2, least = 1e-6, most = 1, cap = 1.8, memory = 20;

@@ -67,7 +67,8 @@ struct Fixture {
   }
 };
 
-void check_same(const std::vector<Vector>& path, const std::vector<Vector>& reference, double tolerance = 1e-11) {
+void check_same(const std::vector<Vector>& path, const std::vector<Vector>& reference,
+                double tolerance = 1e-11) {
   REQUIRE(path.size() == reference.size());
   for (std::size_t t = 0; t < path.size(); ++t) {
     for (std::size_t i = 0; i < path[t].size(); ++i) {
@@ -120,7 +121,8 @@ TEST_CASE("AdaHessian's steps are those of its algorithm, from one batch or two"
   }
 }
 
-TEST_CASE("SDLM takes the back-propagated diagonal where there are layers, else Gauss-Newton's", "[adaptive]") {
+TEST_CASE("SDLM takes the back-propagated diagonal where there are layers, else Gauss-Newton's",
+          "[adaptive]") {
   const Fixture f;
   const LogisticSum layered(make_logistic(96, 5, 4), true);
   for (const LogisticSum* problem : {&f.problem, &layered}) {
@@ -199,7 +201,8 @@ TEST_CASE("Adam's curvature, the empirical Fisher and the Hessian are three thin
   REQUIRE(curvature->at_point().diagonal(adams));
   for (std::size_t j = 0; j < 5; ++j) {
     CHECK(adams[j] == Approx(at.gradient[j] * at.gradient[j]).epsilon(1e-12));
-    for (const auto& [a, b] : {std::pair(adams[j], fisher[j]), {adams[j], hessian[j]}, {fisher[j], hessian[j]}}) {
+    for (const auto& [a, b] :
+         {std::pair(adams[j], fisher[j]), {adams[j], hessian[j]}, {fisher[j], hessian[j]}}) {
       CHECK(std::abs(a - b) > 0.1 * std::max(a, b));
     }
   }
@@ -256,7 +259,8 @@ TEST_CASE("every adaptive rate learns, with its rate found on a small grid", "[a
     INFO(info.name);
     double best = 0;
     for (const double rate : {1.0, 0.1, 0.01}) {
-      const Method method = registry().optimizer(info.name).make({{"rate", rate}, {"batch", std::int64_t{20}}});
+      const Method method =
+          registry().optimizer(info.name).make({{"rate", rate}, {"batch", std::int64_t{20}}});
       CHECK(method.optimizer == info.name);
       const Result r = minimize(train, x0, method, stopping, nullptr, {.validation = {.problem = &held_out}});
       REQUIRE(r.measures.size() == 1);

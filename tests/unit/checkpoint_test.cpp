@@ -281,8 +281,9 @@ TEST_CASE("an interrupted stochastic solve ends with the same bits", "[checkpoin
 TEST_CASE("an interrupted Hessian-free solve on mini-batches ends with the same bits", "[checkpoint]") {
   const LogisticSum train(make_logistic(90, 6, 1));
   const std::vector<double> x0(6, 0.1);
-  for (const MiniBatch& batch : {MiniBatch{.size = 30, .seed = 3}, MiniBatch{.size = 45, .curvature_size = 15},
-                                 MiniBatch{.curvature_size = 15}}) {
+  for (const MiniBatch& batch :
+       {MiniBatch{.size = 30, .seed = 3}, MiniBatch{.size = 45, .curvature_size = 15},
+        MiniBatch{.curvature_size = 15}}) {
     INFO("batch " << batch.size << ", curvature " << batch.curvature_size);
     check_resumes(train, x0, hessian_free({.batch = batch}), 12, {0, 1, 2, 3, 7});
   }

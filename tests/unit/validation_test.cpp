@@ -137,7 +137,8 @@ TEST_CASE("validation of other variables or by an unknown measure is refused", "
   check_says(message([&] { minimize(train, x0, adam(), {}, nullptr, {.validation = {.problem = &other}}); }),
              {"5 variables", "4"});
   check_says(message([&] {
-               minimize(train, x0, adam(), {}, nullptr, {.validation = {.problem = &train, .measure = "loss"}});
+               minimize(train, x0, adam(), {}, nullptr,
+                        {.validation = {.problem = &train, .measure = "loss"}});
              }),
              {"no measure 'loss'", "accuracy"});
 }

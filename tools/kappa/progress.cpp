@@ -49,7 +49,8 @@ std::string epoch_line(const Progress& p) {
   for (const Measure& m : p.measures) {
     out += text("  %s %.5g", m.name.c_str(), m.value);
   }
-  return out + (p.best ? " (best)" : "") + text("  %.4g gradients  %.1f s", p.gradient_equivalents, p.seconds);
+  return out + (p.best ? " (best)" : "") +
+         text("  %.4g gradients  %.1f s", p.gradient_equivalents, p.seconds);
 }
 
 }  // namespace

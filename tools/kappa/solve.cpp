@@ -38,8 +38,8 @@ int exit_status(const Result& result, int signal) {
   if (result.termination == Termination::stop_requested && signal != 0) {
     return 128 + signal;
   }
-  const bool as_asked = result.termination == Termination::max_epochs ||
-                        result.termination == Termination::early_stopping;
+  const bool as_asked =
+      result.termination == Termination::max_epochs || result.termination == Termination::early_stopping;
   return result.converged() || as_asked ? status_converged : status_not_converged;
 }
 
@@ -82,9 +82,8 @@ int solve(const SolveArguments& given) {
     stopping.max_evaluations = std::max(stopping.max_evaluations, most_steps);
   }
   stopping.stop = signals.begin();
-  const Result result = arena.execute([&] {
-    return minimize(*target.problem, target.x0, method, stopping, observer.get(), session);
-  });
+  const Result result = arena.execute(
+      [&] { return minimize(*target.problem, target.x0, method, stopping, observer.get(), session); });
   observer.reset();
 
   std::optional<TimedCovariance> covariance;
