@@ -662,6 +662,9 @@ std::string report_html(const Provenance& provenance, const Results& results) {
   if (!results.logistic.empty()) {
     out += logistic_section(results.logistic);
   }
+  if (results.learning) {
+    out += learning_section(*results.learning);
+  }
   out +=
       "</main>\n<footer>Every solver gets the same residual functors, starts and threads. Building the "
       "problem is "

@@ -6,6 +6,7 @@
 
 #include "bench/gaussian.h"
 #include "bench/jacobian.h"
+#include "bench/learning.h"
 #include "bench/logistic.h"
 #include "bench/measure.h"
 #include "bench/network.h"
@@ -20,6 +21,7 @@ struct Results {
   std::optional<GaussianResult> gaussian;
   std::vector<LogisticRow> logistic;  ///< the same
   NetworkResult network;              ///< the same
+  std::optional<LearningResult> learning;
 };
 
 }  // namespace kappa::bench

@@ -84,6 +84,10 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(outer_product_part());
   add(hessian_free_part());
   add(running_diagonal_part());
+  add(squared_gradient_part());
+  add(identity_part());
+  add(variance_rates_part());
+  add(secant_rates_part());
   add(structured_secant_part());
   add(model_switch_part());
 
@@ -121,6 +125,9 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(tron_part());
   add(hessian_free_optimizer_part());
   add(adaptive_rate_part());
+  for (OptimizerPart& variant : adaptive_rate_variant_parts()) {
+    add(std::move(variant));
+  }
 }
 
 Registry::~Registry() = default;

@@ -1,6 +1,7 @@
 // Acceptance: judges a trial and sets the next control.
 #pragma once
 
+#include "kappa/checkpoint.h"
 #include "kappa/trial.h"
 
 namespace kappa {
@@ -52,6 +53,10 @@ class Acceptance {
   /// The first control of a solve; forgets earlier solves.
   virtual Control start(const StartInfo& info) = 0;
   virtual Verdict judge(const Trial& trial, const Control& control) = 0;
+
+  /// Names to `state` all that later verdicts depend on, as it is after one that accepts (see
+  /// Curvature::state). False: it cannot be saved.
+  virtual bool state(State&) { return false; }
 };
 
 }  // namespace kappa

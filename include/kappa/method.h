@@ -132,8 +132,10 @@ struct Tron {
 };
 Method tron(const Tron& parts = {});
 
-/// Adaptive learning rate: a gradient scaled by a running diagonal curvature, on a schedule. The default
-/// is AdaHessian; the stochastic diagonal Levenberg-Marquardt of LeCun et al. is `sdlm()`.
+/// Adaptive learning rate: a gradient scaled by a diagonal curvature, on a schedule. The default is
+/// AdaHessian; below are the methods that differ in options only. All take mini-batches. With f a mean over
+/// terms, the rates are those of the papers; of a sum of n terms, gradients and curvatures are n times as
+/// large.
 struct AdaptiveRate {
   Spec curvature = {"running-diagonal"};
   Spec step = {"scaled-gradient"};
@@ -141,9 +143,38 @@ struct AdaptiveRate {
   MiniBatch batch = {};
 };
 Method adaptive_rate(const AdaptiveRate& parts = {});
-/// AdaHessian (Yao et al. 2021): Hutchinson's diagonal, root mean square, momentum.
+
+/// AdaHessian (Yao et al. 2021, alg. 1): D = z .* (H z), v = beta2 v + (1 - beta2) D^2, and the step
+/// -rate mhat / (sqrt(vhat) + epsilon).
 Method adahessian(const MiniBatch& batch = {}, double rate = 0.15);
-/// Stochastic diagonal Levenberg-Marquardt (LeCun, Bottou, Orr & Müller 1998, sec. 9.1).
+
+/// Stochastic diagonal Levenberg-Marquardt (LeCun, Bottou, Orr & Müller 1998, sec. 9.1): the step
+/// -rate g / (<h> + mu), h the Gauss-Newton diagonal, back-propagated where the problem has layers.
 Method sdlm(const MiniBatch& batch = {}, double rate = 0.1);
+
+/// vSGD-fd (Schaul & LeCun 2013, alg. 1): the step -eta g, eta = hbar / E[h^2] gbar^2 / E[g^2], h from finite
+/// differences of the gradient along gbar. There is no rate to choose; `rate` multiplies eta.
+Method vsgd(const MiniBatch& batch = {}, double rate = 1);
+
+/// AdaSecant (Gulcehre & Bengio 2014, alg. 1): the step -eta gtilde of the normalised, variance-reduced
+/// gradient, eta = sqrt(E[Delta^2] / E[alpha^2]) - E[alpha Delta] / E[alpha^2]. `rate` multiplies eta.
+Method adasecant(const MiniBatch& batch = {}, double rate = 1);
+
+/// Sophia-H (Liu et al. 2024, alg. 3 with the estimator of alg. 1): the step
+/// -rate clip(m / max(gamma h, epsilon), 1), h the signed average of Hutchinson's estimate at each tenth
+/// step.
+Method sophia_h(const MiniBatch& batch = {}, double rate = 1e-3);
+
+/// Sophia-G: the same with the estimator of alg. 2 (Gauss-Newton-Bartlett), for problems that are
+/// likelihoods.
+Method sophia_g(const MiniBatch& batch = {}, double rate = 1e-3);
+
+/// Adam (Kingma & Ba 2015, alg. 1): the step -rate mhat / (sqrt(vhat) + epsilon), v the averaged square of
+/// the mean gradient, which is no second derivative.
+Method adam(const MiniBatch& batch = {}, double rate = 1e-3);
+
+/// Stochastic gradient descent: the step -rate m, m the average of the gradients with weight 1 - momentum of
+/// the new. A classical rate a of v := momentum v + g, x := x - a v is `rate` = a / (1 - momentum).
+Method sgd(const MiniBatch& batch = {}, double rate = 0.1, double momentum = 0.9);
 
 }  // namespace kappa

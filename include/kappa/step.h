@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kappa/checkpoint.h"
 #include "kappa/operator.h"
 #include "kappa/problem.h"
 #include "kappa/trial.h"
@@ -31,6 +32,9 @@ class Metric {
   void update(const SymmetricOperator& B);
   /// Forgets earlier points.
   void reset(MetricKind kind);
+
+  /// Loading comes after an update at the same point.
+  void state(State& state);
 
   MetricKind kind() const { return kind_; }
   ConstVectorRef weights() const { return weights_; }
@@ -109,6 +113,11 @@ class StepSolver {
   virtual bool remembers() const { return false; }
 
   virtual Index factorizations() const { return 0; }
+
+  /// Names to `state` all that later solves depend on, as it is right after prepare, but for what prepare
+  /// computes from the model alone (see Curvature::state): momentum, warm starts, counts. False: it cannot be
+  /// saved.
+  virtual bool state(State&) { return false; }
 };
 
 }  // namespace kappa

@@ -87,6 +87,12 @@ class AdaptiveCubic final : public Acceptance {
     return {Decision::retry, CubicWeight{next}};
   }
 
+  bool state(State& s) override {
+    s.section("adaptive-cubic", 1);
+    s.item("rise", nu_);
+    return true;
+  }
+
  private:
   AdaptiveCubicOptions options_;
   double nu_ = 2;

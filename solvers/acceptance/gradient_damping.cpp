@@ -82,6 +82,12 @@ class GradientDamping final : public Acceptance {
                                    : Verdict{Decision::retry, Damping{next}};
   }
 
+  bool state(State& s) override {
+    s.section("gradient-damping", 1);
+    s.item("blind", blind_);
+    return true;
+  }
+
  private:
   double within(double lambda) const { return std::clamp(lambda, options_.minimum, options_.maximum); }
 

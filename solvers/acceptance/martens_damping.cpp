@@ -101,6 +101,17 @@ class MartensDamping final : public Acceptance {
     return rho > options_.accept ? accepted(take, rho, lambda) : rejected(trial, lambda);
   }
 
+  bool state(State& s) override {
+    s.section("martens-damping", 1);
+    s.item("rise", nu_);
+    s.item("blind", blind_);
+    s.item("best value", best_value_);
+    s.item("best ratio", best_ratio_);
+    s.item("walked", walked_);
+    s.item("kept", kept_);
+    return true;
+  }
+
  private:
   void forget_walk() {
     best_value_ = infinity;

@@ -106,6 +106,15 @@ class NielsenDamping final : public Acceptance {
     return rho > options_.accept ? accepted(rho, lambda) : rejected(trial, lambda);
   }
 
+  bool state(State& s) override {
+    s.section("nielsen-damping", 1);
+    s.item("rise", nu_);
+    s.item("good", good_);
+    s.item("sure", sure_);
+    s.item("blind rescue", blind_);
+    return true;
+  }
+
  private:
   Verdict accepted(double rho, double lambda) {
     nu_ = options_.rise;

@@ -96,6 +96,14 @@ class TronRadius final : public Acceptance {
     return {Decision::retry, Radius{next}};
   }
 
+  bool state(State& s) override {
+    s.section("tron-radius", 1);
+    s.item("first", first_);
+    s.item("length scale", length_scale_);
+    s.item("scale of zero", scale_of_zero_);
+    return true;
+  }
+
  private:
   /// Where the parabola has its minimum, in units of the step.
   double reach(const Trial& trial) const {

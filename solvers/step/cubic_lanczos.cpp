@@ -49,6 +49,12 @@ class CubicLanczos final : public StepSolver {
     return out;
   }
 
+  /// Each point has a basis of its own.
+  bool state(State& s) override {
+    s.section("cubic-lanczos", 1);
+    return true;
+  }
+
  private:
   detail::KrylovModel model_;
 };

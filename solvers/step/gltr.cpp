@@ -60,6 +60,12 @@ class Gltr final : public StepSolver {
     return out;
   }
 
+  /// Each point has a basis of its own.
+  bool state(State& s) override {
+    s.section("gltr", 1);
+    return true;
+  }
+
  private:
   detail::KrylovModel model_;
   const Metric* metric_ = nullptr;

@@ -150,6 +150,14 @@ class HessianFreeStep final : public StepSolver {
     return detail::checked(out, step);
   }
 
+  /// Prepare makes the warm start of the step before.
+  bool state(State& s) override {
+    s.section("hessian-free", 1);
+    s.item("has last", has_last_);
+    s.item("last", last_);
+    return true;
+  }
+
  private:
   enum class End { progress, negative_curvature, limit, interrupted, failed };
   struct Saved {

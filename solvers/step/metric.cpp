@@ -27,6 +27,12 @@ void Metric::reset(MetricKind kind) {
   weights_.clear();
 }
 
+void Metric::state(State& s) {
+  s.section("metric", 1);
+  s.item("kind", kind_);
+  s.item("weights", weights_);
+}
+
 void Metric::update(const SymmetricOperator& B) {
   const auto n = static_cast<std::size_t>(B.size());
   const bool first = weights_.size() != n;

@@ -93,6 +93,12 @@ class NewtonMr final : public StepSolver {
     return direction_.along(alpha, step);
   }
 
+  /// Each solve begins at zero.
+  bool state(State& s) override {
+    s.section("newton-mr", 1);
+    return true;
+  }
+
  private:
   enum class End { converged, nonpositive_curvature, interrupted, failed };
 

@@ -47,6 +47,12 @@ class ShiftedLanczos final : public StepSolver {
     return out;
   }
 
+  /// Each point has a basis of its own.
+  bool state(State& s) override {
+    s.section("shifted-lanczos", 1);
+    return true;
+  }
+
  private:
   detail::KrylovModel model_;
 };
