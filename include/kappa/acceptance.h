@@ -1,6 +1,8 @@
 // Acceptance: judges a trial and sets the next control.
 #pragma once
 
+#include <string_view>
+
 #include "kappa/trial.h"
 
 namespace kappa {
@@ -45,6 +47,9 @@ class Acceptance {
   /// The first control of a solve; forgets earlier solves.
   virtual Control start(const StartInfo& info) = 0;
   virtual Verdict judge(const Trial& trial, const Control& control) = 0;
+
+  /// A sentence on what went wrong in the last call, for the result; empty where there is none.
+  virtual std::string_view fault() const { return {}; }
 };
 
 }  // namespace kappa
