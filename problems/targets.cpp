@@ -12,6 +12,7 @@
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal_generated.h"
 #include "problems/io/g2o.h"
+#include "problems/learning/network_target.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
@@ -231,6 +232,18 @@ Target load_graph(std::string_view text) {
   return out;
 }
 
+Target load_network(std::string_view text) {
+  const auto [name, keys] = split_keys("network", text);
+  require_name("network", name, {"784-128-10"});
+  NamedNetwork made = make_network(name, keys);
+  Target out;
+  out.name = text;
+  out.x0 = std::move(made.x0);
+  out.problem = std::make_unique<Network>(std::move(made.network));
+  out.note = std::move(made.note);
+  return out;
+}
+
 std::vector<OptionInfo> generated_graph_keys() {
   const GeneratedPoseGraph d;
   const auto count = [](auto n) { return to_text(static_cast<std::int64_t>(n)); };
@@ -300,6 +313,12 @@ const std::vector<TargetScheme>& target_schemes() {
          return std::vector<std::string>{"FILE", "generated/sphere", "generated/torus", "generated/grid"};
        },
        load_graph},
+      {"network", "A feed-forward network, by its layers' sizes, on data from a file or generated.",
+       "network:784-128-10?data=FOLDER&decay=1e-4", network_keys(),
+       [] {
+         return std::vector<std::string>{"SIZES", "784-128-10", "4-5-4@0+1-3"};
+       },
+       load_network},
   };
   return schemes;
 }
