@@ -120,11 +120,12 @@ class Linearization {
   /// The residuals as the loss weighs them (residuals long); false where there are none.
   virtual bool residual_vector(VectorRef) const { return false; }
 
-  /// Column k of out (size x count) is the gradient of term first + k of the sum; false where the terms cannot be
-  /// told apart.
+  /// Column k of out (size x count) is the gradient of term first + k of the sum; false where the terms
+  /// cannot be told apart.
   virtual bool term_gradients(Index /*first*/, MatrixRef) const { return false; }
 
-  /// What only one family of problems has, as a table of include/kappa/plugin.h by name and version, or nullptr.
+  /// What only one family of problems has, as a table of include/kappa/plugin.h by name and version, or
+  /// nullptr.
   virtual const void* extension(std::string_view) const { return nullptr; }
 
   /// out = J' u, where u are the residuals at the point of `other`, a linearization of the same problem and
