@@ -98,6 +98,8 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(bunch_kaufman_part());
   add(newton_cg_part());
   add(scaled_gradient_part());
+  add(own_solve_part());
+  add(own_direction_part());
 
   add(nielsen_damping_part());
   add(trust_region_part());

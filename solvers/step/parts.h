@@ -16,5 +16,7 @@ StepPart newton_cg_part();
 StepPart scaled_gradient_part();
 StepPart block_schur_part();
 StepPart block_cholesky_part();
+StepPart own_solve_part();
+StepPart own_direction_part();
 
 }  // namespace kappa

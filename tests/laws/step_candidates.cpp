@@ -24,6 +24,8 @@ std::vector<StepCandidate> step_candidates() {
       {bunch_kaufman_part, {}, true, true},
       {newton_cg_part, {}, true, false},
       {scaled_gradient_part, {}, true, true},
+      {own_solve_part, {}, true, true},
+      {own_direction_part, {{"damping", 1.0}}, false, true},
   };
 }
 
