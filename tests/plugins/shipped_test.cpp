@@ -235,8 +235,8 @@ TEST_CASE("gradients alone solve problems under damping, a radius and a line sea
   const std::vector<Case> cases = {
       {levenberg_marquardt({.curvature = {"lbfgs"}}), "own-solve", all},
       {newton({.curvature = {"lbfgs"}}), "steihaug-cg", all},
-      {newton({.curvature = {"lbfgs", all}, .acceptance = {"strong-wolfe"}}), "own-direction", all},
-      {newton({.curvature = {"lbfgs", all}, .acceptance = {"armijo"}}), "own-direction", all},
+      {newton({.curvature = {"lbfgs"}, .acceptance = {"strong-wolfe"}}), "own-direction", all},
+      {newton({.curvature = {"lbfgs"}, .acceptance = {"armijo"}}), "own-direction", all},
       {levenberg_marquardt({.curvature = {"sr1"}}), "own-solve", all},
       {newton({.curvature = {"sr1"}}), "steihaug-cg", all},
       {newton({.curvature = {"sr1"}, .acceptance = {"armijo"}}), "newton-cg"},
