@@ -158,6 +158,36 @@ Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& p
   return out;
 }
 
+Json learning_json(const LearningResult& result, const Provenance& provenance) {
+  Json out = head("learning", provenance);
+  out["threads"] = result.threads;
+  out["data"] = result.data;
+  out["network"] = result.network;
+  out["samples"] = result.samples;
+  out["batch"] = result.batch;
+  Json curves = Json::array();
+  for (const LearningCurve& curve : result.curves) {
+    Json points = Json::array();
+    for (const LearningPoint& p : curve.points) {
+      points.push_back({{"epoch", p.epoch},
+                        {"gradient_equivalents", number(p.gradient_equivalents)},
+                        {"seconds", number(p.seconds)},
+                        {"train_value", number(p.train_value)},
+                        {"test_loss", number(p.test_loss)},
+                        {"test_accuracy", number(p.test_accuracy)}});
+    }
+    curves.push_back({{"method", curve.method},
+                      {"rate", number(curve.rate)},
+                      {"chosen", curve.chosen},
+                      {"best_accuracy", number(curve.best_accuracy())},
+                      {"gradients_to_88_percent", number(curve.work_to(0.88))},
+                      {"ended", curve.ended},
+                      {"points", std::move(points)}});
+  }
+  out["curves"] = std::move(curves);
+  return out;
+}
+
 std::string temporary_beside(const std::string& path) {
   return path + ".partial-" + std::to_string(getpid());
 }
@@ -179,6 +209,9 @@ std::string json_text(const Provenance& provenance, const Results& results) {
   }
   if (!results.jacobian.empty()) {
     all.push_back(jacobian_json(results.jacobian, provenance));
+  }
+  if (results.learning) {
+    all.push_back(learning_json(*results.learning, provenance));
   }
   const Json& out = all.size() == 1 ? all.front() : all;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

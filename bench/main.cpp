@@ -42,6 +42,9 @@ struct Arguments {
   std::string peak_memory_of;
   bool pairs = false;
   bool jacobian = false;
+  bool learning = false;
+  kappa::Index epochs = 8;
+  bool grid = false;
 };
 
 /// A line of words about the work, on a terminal only.
@@ -76,7 +79,7 @@ std::string suite_names() {
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, jacobian, all";
+  return out + "pairs, jacobian, learning, all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -95,6 +98,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       a.pairs = true;
     } else if (name == "jacobian") {
       a.jacobian = true;
+    } else if (name == "learning") {
+      a.learning = true;
     } else if (name == "all") {
       for (const Suite& suite : suites()) {
         add(suite);
@@ -103,7 +108,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs && !a.jacobian) {
+  if (out.empty() && !a.pairs && !a.jacobian && !a.learning) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -195,10 +200,11 @@ Plan make_plan(Arguments& a) {
   if (a.speed_up && (a.threads == 1 || (a.threads == 0 && this_machine().cores == 1))) {
     throw Error("--speed-up compares with one thread; it takes 2 or more --threads");
   }
-  if (!a.data.empty() && !a.jacobian && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
+  if (!a.data.empty() && !a.jacobian && !a.learning &&
+      std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
         return s->name == std::string("bal") || s->name == std::string("posegraph");
       })) {
-    throw Error("--data is for the suites bal, posegraph and jacobian, of which none is named");
+    throw Error("--data is for the suites bal, posegraph, jacobian and learning, of which none is named");
   }
   if (!a.json.empty()) {
     require_writable(a.json);
@@ -336,6 +342,17 @@ int run(Arguments& a, int argc, const char* const* argv) {
     std::cout << (results.suites.empty() && !a.pairs ? "" : "\n") << jacobian_table(results.jacobian)
               << std::flush;
   }
+  if (a.learning) {
+    results.learning = run_learning({.data = a.data.empty() ? "" : a.data.front(),
+                                     .epochs = a.epochs,
+                                     .grid = a.grid,
+                                     .only = a.only,
+                                     .threads = std::max(a.threads, 1)},
+                                    show);
+    line.clear();
+    std::cout << (results.suites.empty() && !a.pairs && !a.jacobian ? "" : "\n")
+              << learning_table(*results.learning) << std::flush;
+  }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
   if (!a.json.empty()) {
     write_whole(a.json, json_text(provenance, results));
@@ -357,7 +374,7 @@ int main(int argc, char** argv) {
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
   app.add_option("suites", a.suites,
-                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, or all (the first five)")
+                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, learning, or all (the first five)")
       ->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
@@ -366,7 +383,9 @@ int main(int argc, char** argv) {
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal, posegraph, jacobian: files, or generated/KIND?key=value&...")
+  app.add_option("--data", a.data,
+                 "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; learning: a folder of "
+                 "idx.gz files")
       ->type_name("PATH...");
   app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
       ->type_name("FILE");
@@ -385,6 +404,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000));
   app.add_option("--peak-memory-of", a.peak_memory_of, "print the bytes one solver takes for one case")
       ->group("");  // how the program asks itself, not for the help
+  app.add_option("--epochs", a.epochs, "learning: passes over the samples [8]")->check(CLI::Range(1, 100000));
+  app.add_flag("--grid", a.grid, "learning: each method with several rates");
   app.add_flag("--pairs", a.pairs, "every curvature with every optimizer on the MGH set");
   app.set_version_flag("--version", "kappa-bench " KAPPA_VERSION);
   try {

@@ -632,6 +632,9 @@ std::string report_html(const Provenance& provenance, const Results& results) {
   if (!results.jacobian.empty()) {
     out += jacobian_section(results.jacobian);
   }
+  if (results.learning) {
+    out += learning_section(*results.learning);
+  }
   out +=
       "</main>\n<footer>Every solver gets the same residual functors, starts and threads. Building the "
       "problem is "

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/jacobian.h"
+#include "bench/learning.h"
 #include "bench/measure.h"
 #include "bench/pairs.h"
 
@@ -14,6 +15,7 @@ struct Results {
   std::vector<SuiteResult> suites;
   std::optional<PairsResult> pairs;
   std::vector<JacobianRow> jacobian;  ///< empty where it was not asked for
+  std::optional<LearningResult> learning;
 };
 
 }  // namespace kappa::bench
