@@ -150,8 +150,12 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
   if (needs == TrialNeeds::nothing) {
     return {"scaled-gradient", options, "step scaled-gradient: a schedule moves along a scaled gradient"};
   }
+  const bool solves = B.solve_kind() != SolveKind::absent;
   switch (control) {
     case ControlKind::damping:
+      if (solves) {
+        return {"own-solve", options, "step own-solve: the curvature solves its damped system by itself"};
+      }
       if (offers.root && n <= root_limit && B.root() != nullptr) {
         return {
             "damped-qr", options,
@@ -175,13 +179,17 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
         const bool factor = factor_is_cheaper(offers, n, blocks.weighed);
         return {factor ? "more-sorensen" : "steihaug-cg", options, blocks.weighed.c_str()};
       }
-      if (diagonal_only(offers) || (offers.dense && n <= dense_radius_limit)) {
+      if ((diagonal_only(offers) && !solves) || (offers.dense && n <= dense_radius_limit)) {
         return {"more-sorensen", options,
                 "step more-sorensen: the matrix is small enough to be solved exactly"};
       }
       return {"steihaug-cg", options, "step steihaug-cg: only products are affordable"};
     case ControlKind::step_length:
-      if (diagonal_only(offers) || (offers.dense && n <= dense_factor_limit)) {
+      if (solves && B.definiteness() == Definiteness::positive_semidefinite) {
+        return {"own-direction", options,
+                "step own-direction: the curvature is positive definite and solves its system by itself"};
+      }
+      if ((diagonal_only(offers) && !solves) || (offers.dense && n <= dense_factor_limit)) {
         return {"modified-cholesky", options,
                 "step modified-cholesky: the matrix is dense and of moderate size"};
       }

@@ -107,6 +107,8 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(cubic_lanczos_part());
   add(hessian_free_step_part());
   add(scaled_gradient_part());
+  add(own_solve_part());
+  add(own_direction_part());
 
   add(nielsen_damping_part());
   add(martens_damping_part());

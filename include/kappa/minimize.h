@@ -79,8 +79,7 @@ enum class Termination : std::uint8_t {
   unbounded,           // failed
   model_refuted  // failed: a curvature or step from elsewhere claims convergence, the objective does not
 };
-inline constexpr int termination_count = 18;
-inline constexpr int termination_count = 17;
+inline constexpr int termination_count = 19;
 const char* name(Termination termination);
 Outcome outcome_of(Termination termination);
 

@@ -7,6 +7,7 @@
 
 #include "kappa/network.h"
 #include "problems/learning/contractive_penalty.h"
+#include "problems/learning/network_extension.h"
 #include "problems/learning/network_pass.h"
 
 namespace kappa::detail {
@@ -68,6 +69,10 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   void sampled_layer_deltas(Index l, std::uint64_t draw, MatrixRef out) const override;
   double multiply_adds() const override { return pass().multiply_adds(); }
   double decay() const override { return context_.options.decay; }
+  const void* extension(std::string_view name) const override {
+    layers_ = layers_table(*this);
+    return name == KAPPA_NETWORK_LAYERS ? &layers_ : nullptr;
+  }
 
  private:
   using Term = OuterTerm<T>;
@@ -115,6 +120,7 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   mutable PanelStore<T> squared_value_;
   mutable bool squared_ = false;
   mutable std::vector<double> gradient_;
+  mutable kappa_network_layers layers_{};
 };
 
 }  // namespace kappa::detail

@@ -21,5 +21,7 @@ StepPart hessian_free_step_part();
 StepPart scaled_gradient_part();
 StepPart block_schur_part();
 StepPart block_cholesky_part();
+StepPart own_solve_part();
+StepPart own_direction_part();
 
 }  // namespace kappa

@@ -38,6 +38,8 @@ std::vector<StepCandidate> step_candidates() {
       {newton_cg_part, {}, true, false},
       {newton_mr_part, {}, true, false},
       {scaled_gradient_part, {}, true, true},
+      {own_solve_part, {}, true, true},
+      {own_direction_part, {{"damping", 1.0}}, false, true},
   };
 }
 

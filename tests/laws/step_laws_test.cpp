@@ -43,6 +43,9 @@ std::vector<double> values(const Matrix& m) {
 
 /// One model: a root where B is positive semidefinite, a gradient in its range.
 struct Instance {
+  Instance(test::DenseOperator matrix, std::vector<double> g) : B(std::move(matrix)), gradient(std::move(g)) {
+    B.solve = SolveKind::exact;
+  }
   test::DenseOperator B;
   std::vector<double> gradient;
 };
@@ -158,7 +161,7 @@ void for_each_case(const Candidate& candidate, Body body) {
 bool in_gradient_units(const Candidate& candidate, const std::string& name) {
   const bool forcing = name == "gltr" || name == "shifted-lanczos" || name == "cubic-lanczos";
   return name == "damped-cg" || name == "steihaug-cg" || name == "newton-cg" || name == "newton-mr" ||
-         name == "scaled-gradient" || (forcing && !candidate.exact);
+         name == "scaled-gradient" || name == "own-direction" || (forcing && !candidate.exact);
 }
 
 bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {

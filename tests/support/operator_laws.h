@@ -196,7 +196,8 @@ class OperatorLaws {
 
   void damped_solve() {
     const Index n = B_.size();
-    const double lambda = matrix_.cwiseAbs().maxCoeff() + 1e-3;
+    // Above every eigenvalue's absolute value: an indefinite damped matrix may be refused.
+    const double lambda = matrix_.cwiseAbs().rowwise().sum().maxCoeff() + 1e-3;
     const Eigen::VectorXd weights = random_vector(n, random_).cwiseAbs2().array() + 1;
     const Eigen::VectorXd rhs = random_vector(n, random_);
     Eigen::VectorXd x = Eigen::VectorXd::Constant(n, std::nan(""));
