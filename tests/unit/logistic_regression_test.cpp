@@ -1,6 +1,7 @@
 // Logistic regression against long double and finite differences, and its solutions against its optimality.
 #include <tbb/global_control.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -77,13 +78,10 @@ double entry(const Features& X, Index i, Index j) {
   if (!X.sparse()) {
     return X.value[static_cast<std::size_t>(i * X.size + j)];
   }
-  for (Index e = X.row_start[static_cast<std::size_t>(i)]; e < X.row_start[static_cast<std::size_t>(i + 1)];
-       ++e) {
-    if (X.column[static_cast<std::size_t>(e)] == j) {
-      return X.value[static_cast<std::size_t>(e)];
-    }
-  }
-  return 0;
+  const auto first = X.column.begin() + X.row_start[static_cast<std::size_t>(i)];
+  const auto last = X.column.begin() + X.row_start[static_cast<std::size_t>(i + 1)];
+  const auto found = std::lower_bound(first, last, static_cast<std::int32_t>(j));
+  return found != last && *found == j ? X.value[static_cast<std::size_t>(found - X.column.begin())] : 0;
 }
 
 /// The objective as it is defined, term by term in long double; the gradient by its formula.
