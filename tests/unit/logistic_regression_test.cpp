@@ -164,10 +164,11 @@ Evaluation evaluated(const LogisticRegression& problem, const std::vector<double
   return out;
 }
 
+/// The largest size of an entry; infinite where one is not a number.
 double largest(const std::vector<double>& v) {
   double out = 0;
   for (const double e : v) {
-    out = std::max(out, std::abs(e));
+    out = std::max(out, std::isnan(e) ? infinity : std::abs(e));
   }
   return out;
 }
