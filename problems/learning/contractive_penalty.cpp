@@ -58,10 +58,9 @@ void clear(const Panels<T>& panels, SampleRange range) {
 
 template <class T>
 void ContractivePenalty<T>::shape(Workspace& at, Index samples, bool tangent) const {
-  // Layers above the code have no panels.
-  std::vector<Index> layers(plan_.node_units.begin() + plan_.inputs, plan_.node_units.end());
-  const std::vector<Index> inputs(plan_.node_units.begin(), plan_.node_units.begin() + plan_.inputs);
-  std::fill(layers.begin() + code_ + 1, layers.end(), Index{0});
+  const std::span<const Index> nodes = plan_.node_units;
+  const std::span<const Index> inputs = nodes.first(static_cast<std::size_t>(plan_.inputs));
+  const std::span<const Index> layers = nodes.subspan(inputs.size(), static_cast<std::size_t>(code_ + 1));
   for (Store* store : {&at.q, &at.s, &at.cs, &at.cq, &at.cz, &at.below}) {
     store->shape(layers, samples);
   }
@@ -71,14 +70,6 @@ void ContractivePenalty<T>::shape(Workspace& at, Index samples, bool tangent) co
       store->shape(layers, samples);
     }
     at.RJ.shape(inputs, samples);
-  }
-  at.input.clear();
-  at.tangent_input.clear();
-  for (Index node = 0; node < plan_.inputs; ++node) {
-    at.input.push_back(at.J[node]);
-    if (tangent) {
-      at.tangent_input.push_back(at.RJ[node]);
-    }
   }
 }
 
@@ -258,7 +249,7 @@ double ContractivePenalty<T>::run(const NetworkWeights<T>& weights, const Networ
       sum += part;
     }
     if (!gradient.empty()) {
-      const OuterTerm<T> term{&at.input, &at.cq, &at.s, false, 0, code_};
+      const OuterTerm<T> term{{&at.J, 0}, &at.cq, &at.s, false, 0, code_};
       pass_.add_outer({&term, 1}, batch, weight_ * scale, gradient);
     }
   }
@@ -306,8 +297,8 @@ void ContractivePenalty<T>::run_tangent(const NetworkWeights<T>& weights, const 
       }
     });
     const OuterTerm<T> terms[] = {
-        {exact ? &at.input : &at.tangent_input, &at.cq, exact ? &at.Rs : &at.s, false, 0, code_},
-        {&at.tangent_input, &at.Rcq, &at.s, false, 0, code_}};
+        {{exact ? &at.J : &at.RJ, 0}, &at.cq, exact ? &at.Rs : &at.s, false, 0, code_},
+        {{&at.RJ, 0}, &at.Rcq, &at.s, false, 0, code_}};
     pass_.add_outer(std::span(terms).first(exact ? 2 : 1), batch, weight_ * scale, out);
   }
   each_chunk(

@@ -32,7 +32,6 @@ class ContractivePenalty {
     PanelStore<T> Rq, Rs, Rcs, Rcq, Rcz;
     PanelStore<T> J, RJ;  ///< of the input nodes
     PanelStore<T> below;  ///< derivatives by the values of layers while cz is propagated
-    std::vector<Panels<T>> input, tangent_input;
     std::vector<double> partial;
   };
 

@@ -314,7 +314,7 @@ bool Network::Typed<T>::each_piece(Workspace& at, const detail::NetworkData<T>& 
     }
     const Index end = std::min(begin + piece, samples);
     const detail::NetworkBatch<T> batch =
-        terms.empty() ? detail::piece_of(plan(), data, begin, end)
+        terms.empty() ? detail::piece_of(data, begin, end)
                       : at.gathered.gather(plan(), data,
                                            terms.subspan(static_cast<std::size_t>(begin),
                                                          static_cast<std::size_t>(end - begin)));
@@ -386,7 +386,7 @@ EvalStatus Network::Typed<T>::evaluate(const Request& request, Evaluation& evalu
           if (context_.penalty.present()) {
             context_.penalty.inject(at->weights, batch, at->state, at->penalty);
           }
-          const detail::OuterTerm<T> term{&batch.input, &at->state.value, &at->state.delta};
+          const detail::OuterTerm<T> term{batch.input, &at->state.value, &at->state.delta};
           context_.pass.add_outer({&term, 1}, batch, scale, evaluation.gradient);
         }
       });
@@ -528,8 +528,7 @@ void Network::Typed<T>::sample_jacobian(ConstVectorRef x, Index sample, Index ou
   value.resize(static_cast<std::size_t>(plan().nodes()));
   delta.resize(static_cast<std::size_t>(plan().count()));
   for (Index node = 0; node < plan().nodes(); ++node) {
-    copy(node < plan().inputs ? batch.input[static_cast<std::size_t>(node)]
-                              : at->state.value[node - plan().inputs],
+    copy(node < plan().inputs ? batch.input[node] : at->state.value[node - plan().inputs],
          value[static_cast<std::size_t>(node)]);
   }
   for (Index l = 0; l < plan().count(); ++l) {

@@ -52,7 +52,6 @@ void add_decay_diagonal(const NetworkPlan& plan, double decay, VectorRef out) {
   }
 }
 
-template <class T>
 std::span<const Index> layer_units(const NetworkPlan& plan) {
   return std::span(plan.node_units).subspan(static_cast<std::size_t>(plan.inputs));
 }
@@ -62,7 +61,7 @@ std::span<const Index> layer_units(const NetworkPlan& plan) {
 template <class T>
 double TypedNetworkLinearization<T>::linearize(ConstVectorRef x, std::span<const Index> terms) {
   x_.assign(x.begin(), x.end());
-  batch_ = terms.empty() ? piece_of(plan(), context_.data, 0, context_.data.samples)
+  batch_ = terms.empty() ? piece_of(context_.data, 0, context_.data.samples)
                          : gathered_.gather(plan(), context_.data, terms);
   drawn_valid_ = false;
   squared_ = false;
@@ -70,7 +69,7 @@ double TypedNetworkLinearization<T>::linearize(ConstVectorRef x, std::span<const
   pass().shape(state_, batch_.samples, PassDepth::linearization);
   double sum = pass().run(weights_, batch_, state_, PassDepth::linearization, partial_);
   if (penalty().present()) {
-    loss_delta_.shape(layer_units<T>(plan()), batch_.samples);
+    loss_delta_.shape(layer_units(plan()), batch_.samples);
     for (Index l = 0; l < plan().count(); ++l) {
       for (Index p = 0; p < state_.delta[l].panels(); ++p) {
         std::copy_n(state_.delta[l].row(p, 0), batch_.padded() * row_units<T>, loss_delta_[l].row(p, 0));
@@ -88,7 +87,7 @@ void TypedNetworkLinearization<T>::gradient(VectorRef out) const {
   if (penalty().present()) {
     penalty().run(weights_, batch_, state_, PassDepth::gradient, scale(), out, penalty_);
   }
-  const Term term{&batch_.input, &state_.value, &state_.delta};
+  const Term term{batch_.input, &state_.value, &state_.delta};
   pass().add_outer({&term, 1}, batch_, scale(), out);
   add_decay(plan(), context_.options.decay, x_, out);
 }
@@ -132,8 +131,8 @@ void TypedNetworkLinearization<T>::curvature_product(TangentModel model, ConstVe
   if (penalty().present()) {
     penalty().run_tangent(weights_, direction_, batch_, state_, tangent_, model, scale(), out, penalty_);
   }
-  const Term terms[] = {{&batch_.input, &state_.value, &tangent_.delta},
-                        {nullptr, &tangent_.value, &state_.delta, false}};
+  const Term terms[] = {{batch_.input, &state_.value, &tangent_.delta},
+                        {{}, &tangent_.value, &state_.delta, false}};
   pass().add_outer(std::span(terms).first(model == TangentModel::exact ? 2 : 1), batch_, scale(), out);
 }
 
@@ -144,7 +143,7 @@ void TypedNetworkLinearization<T>::outer_product(const PanelStore<T>& delta, Con
   direction_.pack(plan(), v);
   pass().run_projection(direction_, batch_, state_, delta, tangent_);
   std::fill(out.begin(), out.end(), 0.0);
-  const Term term{&batch_.input, &state_.value, &tangent_.delta};
+  const Term term{batch_.input, &state_.value, &tangent_.delta};
   pass().add_outer({&term, 1}, batch_, scale(), out);
 }
 
@@ -209,7 +208,7 @@ const PanelStore<T>& TypedNetworkLinearization<T>::drawn_deltas(std::uint64_t dr
   if (drawn_valid_ && draw == draw_) {
     return drawn_;
   }
-  drawn_.shape(layer_units<T>(plan()), batch_.samples);
+  drawn_.shape(layer_units(plan()), batch_.samples);
   const Panels<T>& output = drawn_[plan().count() - 1];
   for (Index s = 0; s < batch_.samples; ++s) {
     draw_output(draw, s, output);
@@ -228,7 +227,7 @@ const PanelStore<T>& TypedNetworkLinearization<T>::drawn_deltas(std::uint64_t dr
 template <class T>
 bool TypedNetworkLinearization<T>::sampled_gradient(std::uint64_t draw, VectorRef out) const {
   std::fill(out.begin(), out.end(), 0.0);
-  const Term term{&batch_.input, &state_.value, &drawn_deltas(draw)};
+  const Term term{batch_.input, &state_.value, &drawn_deltas(draw)};
   pass().add_outer({&term, 1}, batch_, std::sqrt(scale()), out);
   return true;
 }
@@ -277,7 +276,7 @@ bool TypedNetworkLinearization<T>::jacobian_transpose_product(ConstVectorRef w, 
   }
   pass().run_back(weights_, batch_, state_, tangent_.delta);
   std::fill(out.begin(), out.end(), 0.0);
-  const Term term{&batch_.input, &state_.value, &tangent_.delta};
+  const Term term{batch_.input, &state_.value, &tangent_.delta};
   pass().add_outer({&term, 1}, batch_, std::sqrt(scale()), out);
   return true;
 }
@@ -299,8 +298,8 @@ void TypedNetworkLinearization<T>::layer_inputs(Index l, MatrixRef out) const {
   Index first = 0;
   for (Index k = layer.first_link; k < layer.last_link; ++k) {
     const NetworkLink& link = plan().link(k);
-    const Panels<T>& from = link.source_is_input ? batch_.input[static_cast<std::size_t>(link.source)]
-                                                 : state_.value[link.source - plan().inputs];
+    const Panels<T> from =
+        link.source_is_input ? batch_.input[link.source] : state_.value[link.source - plan().inputs];
     for (Index s = 0; s < batch_.samples; ++s) {
       for (Index i = 0; i < link.inputs; ++i) {
         out(first + i, s) = static_cast<double>(from.at(i, s));
@@ -352,10 +351,10 @@ void TypedNetworkLinearization<T>::square_values() const {
   }
   squared_input_.shape(std::span(plan().node_units).first(static_cast<std::size_t>(plan().inputs)),
                        batch_.samples);
-  squared_value_.shape(layer_units<T>(plan()), batch_.samples);
+  squared_value_.shape(layer_units(plan()), batch_.samples);
   square(state_.value, squared_value_);
   for (Index node = 0; node < plan().inputs; ++node) {
-    const Panels<T>& from = batch_.input[static_cast<std::size_t>(node)];
+    const Panels<T> from = batch_.input[node];
     for (Index p = 0; p < from.panels(); ++p) {
       const T* a = from.row(p, 0);
       T* out = squared_input_[node].row(p, 0);
@@ -370,11 +369,7 @@ void TypedNetworkLinearization<T>::square_values() const {
 template <class T>
 void TypedNetworkLinearization<T>::add_squares(const PanelStore<T>& h, double factor, VectorRef out) const {
   square_values();
-  std::vector<Panels<T>> input;
-  for (Index node = 0; node < plan().inputs; ++node) {
-    input.push_back(squared_input_[node]);
-  }
-  const Term term{&input, &squared_value_, &h};
+  const Term term{{&squared_input_, 0}, &squared_value_, &h};
   pass().add_outer({&term, 1}, batch_, factor, out);
 }
 
@@ -467,7 +462,7 @@ void TypedNetworkLinearization<T>::gauss_newton_diagonal(VectorRef out) const {
 template <class T>
 void TypedNetworkLinearization<T>::exact_diagonal(VectorRef out) const {
   PanelStore<T> h;
-  h.shape(layer_units<T>(plan()), batch_.samples);
+  h.shape(layer_units(plan()), batch_.samples);
   for (Index l = 0; l < plan().count(); ++l) {
     for (Index unit = 0; unit < plan().layer(l).units; ++unit) {
       pass().run_unit_tangent(weights_, batch_, state_, l, unit, tangent_, TangentModel::exact);
@@ -561,16 +556,16 @@ void TypedNetworkLinearization<T>::dense_columns(TangentModel model, Index l, In
     }
     const VectorRef target(out.column(variable), static_cast<std::size_t>(size()));
     std::fill(target.begin() + layer.first_weight, target.end(), 0.0);
-    const Term terms[] = {{&batch_.input, &state_.value, &scaled_.delta},
-                          {nullptr, &scaled_.value, &state_.delta, false, l}};
+    const Term terms[] = {{batch_.input, &state_.value, &scaled_.delta},
+                          {{}, &scaled_.value, &state_.delta, false, l}};
     pass().add_outer(std::span(terms).first(model == TangentModel::exact ? 2 : 1), batch_, scale(), target,
                      l);
   };
   Index variable = layer.first_weight + unit;
   for (Index k = layer.first_link; k < layer.last_link; ++k) {
     const NetworkLink& link = plan().link(k);
-    const Panels<T>& a = link.source_is_input ? batch_.input[static_cast<std::size_t>(link.source)]
-                                              : state_.value[link.source - plan().inputs];
+    const Panels<T> a =
+        link.source_is_input ? batch_.input[link.source] : state_.value[link.source - plan().inputs];
     for (Index i = 0; i < link.inputs; ++i) {
       column(variable, [&](Index s) { return a.at(i, s); });
       variable += layer.units;

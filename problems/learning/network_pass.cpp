@@ -731,11 +731,12 @@ void NetworkPass<T>::add_outer_panel(std::span<const OuterTerm<T>> terms, Networ
       if (link.layer > term.last_layer) {
         continue;
       }
-      if (link.source_is_input ? term.input == nullptr : link.source < plan_.inputs + term.first_layer) {
+      if (link.source_is_input ? term.input.store == nullptr
+                               : link.source < plan_.inputs + term.first_layer) {
         continue;
       }
-      const Panels<T>& a = link.source_is_input ? (*term.input)[static_cast<std::size_t>(link.source)]
-                                                : (*term.value)[link.source - plan_.inputs];
+      const Panels<T> a =
+          link.source_is_input ? term.input[link.source] : (*term.value)[link.source - plan_.inputs];
       const SampleRange range = chunk_range(slabs, b);
       kernels_.outer(a, piece.panel, (*term.delta)[link.layer], range, sum.data());
       counted_.fetch_add(inputs * link.units * range.size(), std::memory_order_relaxed);
@@ -789,8 +790,8 @@ NetworkBatch<T> GatheredBatch<T>::gather(const NetworkPlan& plan, const NetworkD
   NetworkBatch<T> out;
   out.samples = samples;
   out.term = term.data();
+  out.input = {&input, 0};
   for (Index node = 0; node < plan.inputs; ++node) {
-    out.input.push_back(input[node]);
     copy_samples(data.input[node], terms, input[node], out.padded());
   }
   if (data.has_target) {
@@ -809,19 +810,14 @@ NetworkBatch<T> GatheredBatch<T>::gather(const NetworkPlan& plan, const NetworkD
 }
 
 template <class T>
-NetworkBatch<T> piece_of(const NetworkPlan& plan, const NetworkData<T>& data, Index begin, Index end) {
-  const auto from = [begin](Panels<T> panels) {
-    panels.data += begin * row_units<T>;
-    return panels;
-  };
+NetworkBatch<T> piece_of(const NetworkData<T>& data, Index begin, Index end) {
   NetworkBatch<T> out;
   out.samples = end - begin;
   out.first_term = begin;
-  for (Index node = 0; node < plan.inputs; ++node) {
-    out.input.push_back(from(data.input[node]));
-  }
+  out.input = {&data.input, begin};
   if (data.has_target) {
-    out.target = from(data.target[0]);
+    out.target = data.target[0];
+    out.target.data += begin * row_units<T>;
   }
   out.label = data.label.empty() ? nullptr : data.label.data() + begin;
   return out;
@@ -835,7 +831,7 @@ template class NetworkPass<float>;
 template class NetworkPass<double>;
 template struct GatheredBatch<float>;
 template struct GatheredBatch<double>;
-template NetworkBatch<float> piece_of(const NetworkPlan&, const NetworkData<float>&, Index, Index);
-template NetworkBatch<double> piece_of(const NetworkPlan&, const NetworkData<double>&, Index, Index);
+template NetworkBatch<float> piece_of(const NetworkData<float>&, Index, Index);
+template NetworkBatch<double> piece_of(const NetworkData<double>&, Index, Index);
 
 }  // namespace kappa::detail

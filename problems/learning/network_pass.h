@@ -56,11 +56,24 @@ struct NetworkData {
   std::vector<std::int32_t> label;
 };
 
+/// Panels of the input nodes from a sample on.
+template <class T>
+struct InputPanels {
+  const PanelStore<T>* store = nullptr;  ///< null: 0 throughout
+  Index first = 0;
+
+  Panels<T> operator[](Index node) const {
+    Panels<T> out = (*store)[node];
+    out.data += first * row_units<T>;
+    return out;
+  }
+};
+
 /// Samples to work on: a piece of the data or a gathered copy.
 template <class T>
 struct NetworkBatch {
   Index samples = 0;
-  std::vector<Panels<T>> input;
+  InputPanels<T> input;
   Panels<T> target;
   const std::int32_t* label = nullptr;
   const Index* term = nullptr;  ///< of the data, or null: first_term + s
@@ -111,8 +124,8 @@ struct NetworkTangent {
 /// sum over samples of delta a': one term of a weight gradient.
 template <class T>
 struct OuterTerm {
-  const std::vector<Panels<T>>* input = nullptr;  ///< of the input nodes; null: 0 there
-  const PanelStore<T>* value = nullptr;           ///< of the layers
+  InputPanels<T> input;
+  const PanelStore<T>* value = nullptr;  ///< of the layers
   const PanelStore<T>* delta = nullptr;
   bool bias = true;
   Index first_layer = 0;                                 ///< values of layers before it are 0
@@ -221,8 +234,8 @@ class NetworkPass {
                        const NetworkBatch<T>& batch, double scale, VectorRef out) const;
   void add_outer_bias(std::span<const OuterTerm<T>> terms, Index l, const NetworkBatch<T>& batch,
                       double scale, VectorRef out) const;
-  const Panels<T>& node_value(const std::vector<Panels<T>>& input, const Store& value, Index node) const {
-    return node < plan_.inputs ? input[static_cast<std::size_t>(node)] : value[node - plan_.inputs];
+  Panels<T> node_value(const InputPanels<T>& input, const Store& value, Index node) const {
+    return node < plan_.inputs ? input[node] : value[node - plan_.inputs];
   }
 
   const NetworkPlan& plan_;
@@ -245,6 +258,6 @@ struct GatheredBatch {
 
 /// Samples [begin, end) of the data where they lie.
 template <class T>
-NetworkBatch<T> piece_of(const NetworkPlan& plan, const NetworkData<T>& data, Index begin, Index end);
+NetworkBatch<T> piece_of(const NetworkData<T>& data, Index begin, Index end);
 
 }  // namespace kappa::detail

@@ -71,7 +71,6 @@ NetworkPlan::NetworkPlan(const NetworkTopology& topology, Index panel_units, boo
     layer.first_link = static_cast<Index>(links.size());
     layer.first_weight = variables;
     layer.first_panel = static_cast<Index>(weight_panels.size());
-    layer.from_inputs = true;
     for (const Index source : sources_of(topology, l)) {
       NetworkLink link{.layer = l,
                        .source = source,
@@ -89,7 +88,6 @@ NetworkPlan::NetworkPlan(const NetworkTopology& topology, Index panel_units, boo
       }
       if (!link.source_is_input) {
         backward_work += static_cast<double>(size);
-        layer.from_inputs = false;
       }
       layer.inputs += link.inputs;
       variables += size;

@@ -34,7 +34,6 @@ struct NetworkPlan {
     Index first_bias = 0;
     Index packed_bias = 0;
     Index first_panel = 0;     ///< in weight_panels
-    bool from_inputs = false;  ///< all sources are inputs
   };
 
   /// Inputs [panel, panel + 1) panel_units of a link: what one chunk of a weight gradient owns.
