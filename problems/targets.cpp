@@ -12,7 +12,9 @@
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal_generated.h"
 #include "problems/io/g2o.h"
+#include "problems/learning/logistic_target.h"
 #include "problems/learning/network_target.h"
+#include "problems/likelihood/gaussian_target.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
@@ -232,6 +234,29 @@ Target load_graph(std::string_view text) {
   return out;
 }
 
+Target load_gaussian(std::string_view text) {
+  const auto [name, keys] = split_keys("gaussian", text);
+  require_name("gaussian", name, gaussian_target_names());
+  GaussianTarget made = make_gaussian_target(name, keys);
+  Target out;
+  out.name = text;
+  out.problem = std::make_unique<GaussianLikelihood>(std::move(made.problem));
+  out.x0 = std::move(made.start);
+  out.note = std::move(made.note);
+  return out;
+}
+
+Target load_logistic(const std::string& scheme, std::string_view text) {
+  const auto [name, keys] = split_keys(scheme, text);
+  NamedLogistic made = make_logistic(scheme, name, keys);
+  Target out;
+  out.name = text;
+  out.x0 = made.problem->initial();
+  out.problem = std::move(made.problem);
+  out.note = std::move(made.note);
+  return out;
+}
+
 Target load_network(std::string_view text) {
   const auto [name, keys] = split_keys("network", text);
   require_name("network", name, {"784-128-10"});
@@ -313,6 +338,18 @@ const std::vector<TargetScheme>& target_schemes() {
          return std::vector<std::string>{"FILE", "generated/sphere", "generated/torus", "generated/grid"};
        },
        load_graph},
+      {"gaussian", "Gaussian-process regression: generated, NIST's series ENSO, or of a CSV file.",
+       "gaussian:generated?n=500&kernel=matern52+periodic&seed=1", gaussian_target_keys(),
+       gaussian_target_names, load_gaussian},
+      {"libsvm", "Logistic regression on the classes of a libsvm file, or on generated samples.",
+       "libsvm:generated?C=10", logistic_keys("libsvm"),
+       [] {
+         return std::vector<std::string>{"FILE", "generated"};
+       },
+       [](std::string_view text) { return load_logistic("libsvm", text); }},
+      {"csv", "Logistic regression on the classes of a file of comma-separated values.",
+       "csv:iris.csv?bias=1", logistic_keys("csv"), [] { return std::vector<std::string>{"FILE"}; },
+       [](std::string_view text) { return load_logistic("csv", text); }},
       {"network", "A feed-forward network, by its layers' sizes, on data from a file or generated.",
        "network:784-128-10?data=FOLDER&decay=1e-4", network_keys(),
        [] {

@@ -39,6 +39,28 @@ bool all_finite(ConstVectorRef v) {
   return true;
 }
 
+double inner(ConstVectorRef a, ConstVectorRef b) {
+  double out = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    out += a[i] * b[i];
+  }
+  return out;
+}
+
+/// Whether no entry moves by more than rounding leaves of it, or of the largest.
+bool same_to_rounding(ConstVectorRef x, ConstVectorRef y) {
+  double largest = 0;
+  for (const double e : x) {
+    largest = std::max(largest, std::fabs(e));
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::fabs(y[i] - x[i]) > std::max(1e-10 * std::fabs(x[i]), 1e-16 * largest)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// What a part says of itself, as the end of a sentence.
 template <class Part>
 std::string fault_of(const Part* part) {
@@ -99,6 +121,11 @@ class Solve {
     result_.termination = termination;
     return false;
   }
+  bool finish_by_model(Termination termination);
+  bool contradicted();
+  bool gains_along(VectorRef p);
+  void move(ConstVectorRef p, double t);
+  double curvature_along(ConstVectorRef direction);
   void write_result();
 
   bool epoch_made();
@@ -183,12 +210,15 @@ class Solve {
   Index trial_evaluations_ = 0;
   bool kept_ = false;
   Trial kept_trial_;               ///< numbers of the kept trial
+  bool walking_ = false;           ///< the trial is one of several iterates of one solve
   Index alternative_ = 0;          ///< of the last solve's earlier iterates, the next trial; 0: a new solve
   double dual_gradient_norm_ = 0;  ///< where trial gradients are asked for
   Index blame_ = -1;
   bool expects_acceptance_ = true;
   bool refines_ = false;     ///< the problem re-solves part of a trial point
   bool backtracks_ = false;  ///< the problem takes parts of a step back
+  bool confirms_ = false;    ///< convergence that the model claims is held against the objective
+  double refuted_by_ = 0;    ///< the lower value that did not fit the claim
 };
 
 void Solve::note(const char* text) {
@@ -292,7 +322,7 @@ Want Solve::trial_wants() const {
   constexpr Index few = 32;
   const bool buffer = result_.iterations == 0 || had_buffer_ || w_.trial.linearization != nullptr;
   if (needs_ == TrialNeeds::value && expects_acceptance_ && buffer && problem_.dimension() <= few &&
-      !history_ && !sampled() && !own_batch()) {
+      !history_ && !sampled() && !own_batch() && !walking_) {
     return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
   }
   return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
@@ -432,6 +462,8 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.kept_step.assign(w_.step.size(), 0.0);
   w_.carried.assign(w_.step.size(), 0.0);
   w_.best_x.assign(n, 0.0);
+  w_.kept.x.reserve(n);
+  w_.kept.gradient.reserve(w_.step.size());
 }
 
 /// The bounds, and a start inside them.
@@ -456,9 +488,12 @@ void Solve::settle_step_solver() {
     w_.step_solver = {Spec(std::string(choice.name), *choice.options), std::move(w_.block_choice.solver)};
   }
   make_part(w_.step_solver, choice.name, *choice.options, part.make);
+  const PartInfo built_in;
+  confirms_ = part.info.origin != built_in.origin ||
+              registry().curvature(w_.curvature.spec.name).info.origin != built_in.origin;
   if (const std::optional<std::string> why = w_.step_solver->unfit(B)) {
     throw Error("step '" + std::string(choice.name) + "' cannot work with curvature '" +
-                w_.curvature.spec.name + "': " + *why);
+                w_.curvature.spec.name + "': " + *why + fault_of(w_.curvature.part.get()));
   }
   w_.step_solver->start();
   if (w_.box.bounded()) {
@@ -536,6 +571,12 @@ double Solve::dual_norm(const Evaluation& at) {
 /// The model at the current, refreshed point: metric, prepare.
 bool Solve::model_current() {
   gradient_norm_ = w_.box.stationarity(w_.current.x, w_.current.gradient);
+  // A point that ends the solve needs no step. What a damped solver finds there, the rank, is part of the
+  // result.
+  const bool last = result_.iterations > 0 && !sampled() && gradient_norm_ <= stopping_.gradient_tolerance;
+  if (last && w_.acceptance->control() != ControlKind::damping) {
+    return true;
+  }
   w_.metric.update(w_.curvature->at_point());
   if (needs_ == TrialNeeds::value_and_gradient) {
     dual_gradient_norm_ = dual_norm(w_.current);
@@ -578,7 +619,7 @@ bool Solve::stop_before_step() {
   }
   if (!schedule() && stalled_ >= stopping_.max_stalled) {
     const bool at_rounding = free_predicted_ <= last_rounding_;
-    return !finish(at_rounding ? Termination::rounding_limit : Termination::no_progress);
+    return !(at_rounding ? finish_by_model(Termination::rounding_limit) : finish(Termination::no_progress));
   }
   return false;
 }
@@ -591,8 +632,10 @@ bool Solve::try_step() {
   trial.step = alternative_ > 0   ? w_.step_solver->alternative(alternative_, w_.step)
                : w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step)
                                   : w_.step_solver->solve(control_, w_.step);
+  walking_ = alternative_ > 0;
   alternative_ = 0;
   trial.step.alternatives = w_.box.bounded() ? 0 : trial.step.alternatives;  // they may lie outside
+  walking_ = walking_ || trial.step.alternatives > 0;
   trial.current_gradient_norm = dual_gradient_norm_;
   trial.current_value = w_.current.value;
   trial.value_rounding = w_.current.value_rounding;
@@ -611,7 +654,7 @@ bool Solve::try_step() {
     }
     if (free_step && !sampled() && trial.step.predicted_decrease >= 0 &&
         trial.step.predicted_decrease <= stopping_.decrease_tolerance * std::fabs(w_.current.value)) {
-      return finish(Termination::decrease_tolerance);
+      return finish_by_model(Termination::decrease_tolerance);
     }
     if (schedule()) {
       draw_samples();
@@ -620,8 +663,8 @@ bool Solve::try_step() {
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
     w_.box.settle(w_.current.x, w_.step, w_.trial.x);
     if (w_.trial.x == w_.current.x && !schedule()) {
-      return finish(free_predicted_ <= trial.rounding() ? Termination::rounding_limit
-                                                        : Termination::control_exhausted);
+      return free_predicted_ <= trial.rounding() ? finish_by_model(Termination::rounding_limit)
+                                                 : finish(Termination::control_exhausted);
     }
     ++trial_evaluations_;
     evaluate_trial(trial);
@@ -777,9 +820,116 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
   save_where_due();
   if (!schedule() && !sampled() && trial.step.limit == StepReport::Limit::interior &&
       trial.step.norm <= stopping_.step_tolerance * point_norm()) {
-    return finish(Termination::step_tolerance);
+    return finish_by_model(Termination::step_tolerance);
   }
   return true;
+}
+
+/// Convergence by what the model says of itself: small predicted gains, small steps. The library's own models
+/// are taken at their word; one from elsewhere could be far too large, so that every gain looks small.
+bool Solve::finish_by_model(Termination termination) {
+  return finish(confirms_ && contradicted() ? Termination::model_refuted : termination);
+}
+
+/// Whether a step brings a gain that can be measured after all: along the negative gradient, as it is and
+/// scaled by the problem's own curvatures entry by entry, or by x where it has none to show. Along each the
+/// problem's curvature says what to expect; where that is the model's, it is no more than the model's own
+/// gain (Cauchy-Schwarz), so that an honest claim costs two products and no evaluation.
+bool Solve::contradicted() {
+  const bool own = includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr;
+  const Model model = w_.current.models.contains(Model::exact) ? Model::exact : Model::gauss_newton;
+  std::vector<double>& scale = w_.carried;
+  const bool curvatures =
+      own && w_.current.models.contains(model) && w_.current.linearization->diagonal(model, scale);
+  if (!curvatures && w_.current.x.size() == scale.size()) {
+    std::transform(w_.current.x.begin(), w_.current.x.end(), scale.begin(),
+                   [](double x) { return 1 / (x * x); });
+  }
+  const auto usable = [](double d) { return d > 0 && std::isfinite(d); };
+  for (std::size_t i = 0; i < scale.size(); ++i) {
+    w_.step[i] = -w_.current.gradient[i] / (usable(scale[i]) ? scale[i] : 1.0);
+  }
+  if (gains_along(w_.step)) {
+    return true;
+  }
+  std::transform(w_.current.gradient.begin(), w_.current.gradient.end(), w_.step.begin(),
+                 [](double g) { return -g; });
+  return gains_along(w_.step);
+}
+
+/// The Cauchy step along p, projected on the bounds, and shorter ones. w_.trial and w_.kept_step are
+/// overwritten.
+bool Solve::gains_along(VectorRef p) {
+  for (const detail::Box::Entry& bound : w_.box.entries()) {
+    const auto i = static_cast<std::size_t>(bound.tangent);
+    const double x = w_.current.x[static_cast<std::size_t>(bound.coordinate)];
+    if ((x <= bound.lower && p[i] < 0) || (x >= bound.upper && p[i] > 0)) {
+      p[i] = 0;
+    }
+  }
+  const double slope = -inner(w_.current.gradient, p);
+  if (!(slope > 0 && std::isfinite(slope))) {
+    return false;
+  }
+  Trial at;
+  at.current_value = at.value = w_.current.value;
+  at.value_rounding = w_.current.value_rounding;
+  const double measurable = 10 * at.rounding();
+  double t = slope / curvature_along(p);
+  if (!(t > 0 && std::isfinite(t))) {  // concave, or unknown: as far as x is long
+    t = std::max(std::sqrt(inner(w_.current.x, w_.current.x)), 1.0) / std::sqrt(inner(p, p));
+  }
+  if (0.5 * t * slope <= measurable) {
+    return false;
+  }
+  constexpr int shorter = 8;
+  for (int k = 0; k < shorter && t * slope > measurable; ++k, t *= 0.1) {
+    move(p, t);
+    if (!all_finite(w_.trial.x)) {
+      continue;
+    }
+    if (same_to_rounding(w_.current.x, w_.trial.x)) {
+      return false;
+    }
+    const EvalStatus status = evaluate(w_.trial, Want::value, gradient_sample_);
+    if (status == EvalStatus::interrupted) {
+      return false;
+    }
+    if (status == EvalStatus::ok && w_.current.value - w_.trial.value > measurable) {
+      refuted_by_ = w_.trial.value;
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The trial slot at x + t p.
+void Solve::move(ConstVectorRef p, double t) {
+  std::transform(p.begin(), p.end(), w_.kept_step.begin(), [t](double e) { return t * e; });
+  w_.trial.reset(w_.current.x, w_.current.sample);
+  problem_.retract(w_.current.x, w_.kept_step, w_.trial.x);
+  w_.box.settle(w_.current.x, w_.kept_step, w_.trial.x);
+}
+
+/// p'Hp: by the problem's own products where it has been asked for a model, otherwise by a difference of
+/// gradients; NaN where neither is to be had. w_.trial and w_.kept_step are overwritten.
+double Solve::curvature_along(ConstVectorRef p) {
+  if (includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr) {
+    for (const Model model : {Model::exact, Model::gauss_newton}) {
+      if (w_.current.models.contains(model)) {
+        w_.current.linearization->product(model, p, w_.kept_step);
+        return inner(p, w_.kept_step);
+      }
+    }
+  }
+  const double size = std::max(std::sqrt(inner(w_.current.x, w_.current.x)), 1.0);
+  const double t = 1e-6 * size / std::sqrt(inner(p, p));
+  move(p, t);
+  if (!all_finite(w_.trial.x) ||
+      evaluate(w_.trial, Want::value | Want::gradient, gradient_sample_) != EvalStatus::ok) {
+    return std::nan("");
+  }
+  return (inner(w_.trial.gradient, p) - inner(w_.current.gradient, p)) / t;
 }
 
 /// The trial had a value but no usable derivatives: model the old point afresh and go on as after a
@@ -1208,6 +1358,7 @@ void Solve::write_result() {
           r.reason,
           "no %s is left to try: the last trial was made with %.3g and brought no decrease of the value %.6g",
           name(w_.acceptance->control()), value(control_), f);
+      r.reason += fault_of(w_.acceptance.part.get());
       break;
     case Termination::max_iterations:
       print_to(r.reason, "%td iterations, the limit, are used; largest %s entry %.3g", r.iterations, gradient,
@@ -1244,11 +1395,19 @@ void Solve::write_result() {
       print_to(r.reason, "curvature '%s' cannot be computed at the %s%s", r.curvature.c_str(),
                r.iterations == 0 ? "start" : "last point", fault_of(w_.curvature.part.get()).c_str());
       break;
+    case Termination::model_refuted:
+      print_to(
+          r.reason,
+          "curvature '%s' and step '%s' say that no gain is left at the value %.12g, but a step along the "
+          "negative gradient brings %.12g; the model is far too large, or the step is not its own",
+          r.curvature.c_str(), r.step.c_str(), f, refuted_by_);
+      break;
     case Termination::step_failed:
       print_to(r.reason, "step '%s' found no usable step with %s %.3g; largest %s entry %.3g", r.step.c_str(),
                name(w_.acceptance->control()), value(control_), gradient, r.gradient_norm);
       r.reason += fault_of(w_.step_solver.part.get());
       r.reason += fault_of(w_.curvature.part.get());
+      r.reason += fault_of(w_.acceptance.part.get());
       break;
     case Termination::unbounded:
       print_to(r.reason, "value %.6g is at most %.3g: the objective seems to have no lower bound", f,
@@ -1311,6 +1470,8 @@ const char* name(Termination termination) {
       return "step failed";
     case Termination::unbounded:
       return "unbounded";
+    case Termination::model_refuted:
+      return "model refuted";
   }
   return "unknown";
 }
@@ -1338,6 +1499,7 @@ Outcome outcome_of(Termination termination) {
     case Termination::curvature_failed:
     case Termination::step_failed:
     case Termination::unbounded:
+    case Termination::model_refuted:
       return Outcome::failed;
   }
   return Outcome::failed;

@@ -1,6 +1,8 @@
 // Acceptance: judges a trial and sets the next control.
 #pragma once
 
+#include <string_view>
+
 #include "kappa/checkpoint.h"
 #include "kappa/trial.h"
 
@@ -57,6 +59,8 @@ class Acceptance {
   /// Names to `state` all that later verdicts depend on, as it is after one that accepts (see
   /// Curvature::state). False: it cannot be saved.
   virtual bool state(State&) { return false; }
+  /// A sentence on what went wrong in the last call, for the result; empty where there is none.
+  virtual std::string_view fault() const { return {}; }
 };
 
 }  // namespace kappa

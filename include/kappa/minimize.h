@@ -76,9 +76,10 @@ enum class Termination : std::uint8_t {
   evaluation_failed,   // failed
   curvature_failed,    // failed
   step_failed,         // failed
-  unbounded            // failed
+  unbounded,           // failed
+  model_refuted  // failed: a curvature or step from elsewhere claims convergence, the objective does not
 };
-inline constexpr int termination_count = 18;
+inline constexpr int termination_count = 19;
 const char* name(Termination termination);
 Outcome outcome_of(Termination termination);
 

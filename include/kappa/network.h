@@ -24,6 +24,10 @@
 //   empirical_fisher  1/N sum g_i g_i' with the data's targets
 //   squared_mean_gradient   diag(g^2) of f's gradient, without the decay's second derivative
 //
+// A contractive penalty (NetworkOptions::contraction) adds its Hessian to exact and its Gauss-Newton matrix
+// to gauss_newton and fisher; the other models and the recursive diagonals leave it out. It costs two passes
+// of the encoder for each unit of the code.
+//
 // Cost, in multiply-adds for a sample with W weights of which W_1 take inputs alone: value W, gradient
 // 3 W - W_1; exact product 5 W - 3 W_1, Gauss-Newton product 4 W - 2 W_1 at a point whose linearization is
 // there. Memory of a linearization: four numbers for each unit and sample.
@@ -82,6 +86,9 @@ struct NetworkOptions {
   /// output takes classes 0 and 1) or numbers, or the features themselves (an autoencoder).
   enum class Targets : std::uint8_t { data, features } targets = Targets::data;
   double decay = 0;  ///< of f's decay term; biases do not decay
+  /// f has contraction/2 1/N sum_i |d a_code / d features|_F^2 of the samples (Rifai et al. 2011).
+  double contraction = 0;
+  Index code = -1;  ///< its layer, from 0; -1: the hidden layer with the fewest units
   Precision precision = Precision::double_precision;
   std::uint64_t draws = 0;  ///< seed of the targets that are drawn for sampled_fisher and sampled_gradient
 };
@@ -108,6 +115,8 @@ class NetworkLinearization : public Linearization {
   virtual void layer_deltas(Index l, MatrixRef out) const = 0;
   /// The same with the targets of sampled_gradient(draw).
   virtual void sampled_layer_deltas(Index l, std::uint64_t draw, MatrixRef out) const = 0;
+  /// Multiply-adds of the matrix products of all evaluations and products of this network so far.
+  virtual double multiply_adds() const = 0;
   /// The decay of f: a curvature of the data's terms alone adds it to the weights' diagonal.
   virtual double decay() const = 0;
 };
@@ -129,8 +138,8 @@ class Network final : public Problem {
 
   Index dimension() const override;
   Index terms() const override;
-  /// Where f is a sum of squares and nothing else (mean_square, no decay): outputs of all samples, of which
-  /// residual (i, k) is (a_k(i) - t_k(i)) / sqrt(N).
+  /// Where f is a sum of squares and nothing else (mean_square, no decay, no penalty): outputs of all
+  /// samples, of which residual (i, k) is (a_k(i) - t_k(i)) / sqrt(N).
   Index residuals() const override;
   ModelSet models() const override;
   EvalStatus evaluate(const Request& request, Evaluation& evaluation) const override;

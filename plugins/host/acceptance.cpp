@@ -33,8 +33,14 @@ class PluginAcceptance final : public Acceptance {
     const kappa_start given{sizeof(kappa_start), info.gradient_norm, info.point_norm, info.value,
                             info.variables};
     double out = std::nan("");
+    object_.fault().clear();
     object_.tell("start", [&] { out = object_.table().start(object_.self(), &given); });
-    return control_of(control(), out);
+    kept_ = false;
+    usable_ = std::isfinite(out) && out >= 0;
+    if (!usable_ && object_.fault().text().empty()) {
+      object_.fault().say("start gives the control " + std::to_string(out));
+    }
+    return control_of(control(), usable_ ? out : 1);
   }
 
   /// What is no verdict, or accepts a point outside the domain, ends the solve.
@@ -47,15 +53,23 @@ class PluginAcceptance final : public Acceptance {
     const kappa_status status = object_.call("judge", [&](kappa_text) {
       return object_.table().judge(object_.self(), &seen, value(control), &verdict);
     });
-    const bool usable = status == KAPPA_OK && std::isfinite(verdict.next) &&
-                        verdict.decision >= KAPPA_ACCEPT && verdict.decision <= KAPPA_GIVE_UP;
-    const bool accepts = verdict.decision == KAPPA_ACCEPT;
-    const bool unusable_point = trial.step.status != StepStatus::ok || trial.evaluation != EvalStatus::ok;
-    if (!usable || (accepts && unusable_point)) {
+    if (status != KAPPA_OK || !usable_) {
       return {Decision::give_up, control};
     }
+    const bool unusable_point = trial.step.status != StepStatus::ok || trial.evaluation != EvalStatus::ok;
     kept_ = kept_ || (verdict.keep != 0 && !unusable_point);
-    if (verdict.decision == KAPPA_ACCEPT_KEPT && !kept_) {
+    const char* wrong = nullptr;
+    if (!(std::isfinite(verdict.next) && verdict.next >= 0)) {
+      wrong = "judge gives a control that is negative or not finite";
+    } else if (verdict.decision < KAPPA_ACCEPT || verdict.decision > KAPPA_GIVE_UP) {
+      wrong = "judge gives a decision that does not exist";
+    } else if (verdict.decision == KAPPA_ACCEPT && unusable_point) {
+      wrong = "judge accepts a trial that could not be evaluated";
+    } else if (verdict.decision == KAPPA_ACCEPT_KEPT && !kept_) {
+      wrong = "judge accepts the kept trial, and there is none";
+    }
+    if (wrong != nullptr) {
+      object_.fault().say(wrong);
       return {Decision::give_up, control};
     }
     Verdict out;
@@ -68,9 +82,12 @@ class PluginAcceptance final : public Acceptance {
     return out;
   }
 
+  std::string_view fault() const override { return object_.fault().text(); }
+
  private:
   PluginObject<kappa_acceptance> object_;
   bool kept_ = false;
+  bool usable_ = true;  ///< the first control was one
 };
 
 }  // namespace

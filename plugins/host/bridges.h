@@ -31,7 +31,8 @@ class PointBridge {
  private:
   friend struct PointFunctions;
   const Linearization* readable() const {
-    return evaluation_ != nullptr && caller_.here() ? evaluation_->linearization.get() : nullptr;
+    // Who calls comes first: another thread must not even look while this one shows the next point.
+    return caller_.here() && evaluation_ != nullptr ? evaluation_->linearization.get() : nullptr;
   }
 
   const Caller& caller_;
@@ -50,6 +51,7 @@ class OperatorBridge {
   OperatorBridge& operator=(const OperatorBridge&) = delete;
 
   void show(const SymmetricOperator& B);
+  void hide() { operator_ = nullptr; }
   const kappa_operator& table() const { return table_; }
 
  private:

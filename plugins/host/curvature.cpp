@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "plugins/host/bridges.h"
+#include "plugins/host/claims.h"
 #include "plugins/host/object.h"
 
 namespace kappa::detail {
@@ -24,7 +25,7 @@ class PluginOperator final : public SymmetricOperator {
     size_ = size;
     blocks_read_ = false;
     if (table == nullptr || table->struct_size < offsetof(kappa_operator, diagonal) ||
-        table->multiply == nullptr) {
+        table->struct_size > largest_table || table->multiply == nullptr) {
       object_.fault().say("at_point gives no operator with a multiply");
       return false;
     }
@@ -52,12 +53,14 @@ class PluginOperator final : public SymmetricOperator {
   bool diagonal(VectorRef out) const override {
     const auto f = entry(table_, &kappa_operator::diagonal);
     return f != nullptr &&
-           call("diagonal", [&](kappa_text) { return f(table_->self, out.data()); }) == KAPPA_OK;
+           call("diagonal", [&](kappa_text) { return f(table_->self, out.data()); }) == KAPPA_OK &&
+           agrees(claims_.diagonal(*this, out));
   }
   bool dense(MatrixRef out) const override {
     const auto f = entry(table_, &kappa_operator::dense);
     return f != nullptr &&
-           call("dense", [&](kappa_text) { return f(table_->self, out.data, out.stride); }) == KAPPA_OK;
+           call("dense", [&](kappa_text) { return f(table_->self, out.data, out.stride); }) == KAPPA_OK &&
+           agrees(claims_.dense(*this, {out.data, out.rows, out.cols, out.stride}));
   }
   const BlockMatrix* blocks() const override {
     if (!blocks_read_) {
@@ -76,10 +79,15 @@ class PluginOperator final : public SymmetricOperator {
     if (const Root* original = now_.original(given)) {
       return original;
     }
+    if (given.A == nullptr || given.rows < 0 || given.rows > most_rows || given.stride < given.rows) {
+      object_.fault().say("root gives no matrix: " + std::to_string(given.rows) + " rows with stride " +
+                          std::to_string(given.stride));
+      return nullptr;
+    }
     root_.A = {given.A, given.rows, size_, given.stride};
     root_.c =
         given.c == nullptr ? ConstVectorRef() : ConstVectorRef(given.c, static_cast<std::size_t>(given.rows));
-    return &root_;
+    return agrees(claims_.root(*this, root_)) ? &root_ : nullptr;
   }
   bool second_directional(ConstVectorRef v, VectorRef out) const override {
     const auto f = entry(table_, &kappa_operator::second_directional);
@@ -108,10 +116,31 @@ class PluginOperator final : public SymmetricOperator {
             .root = entry(table_, &kappa_operator::root) != nullptr};
   }
 
+  /// A new solve: what its operators claim is looked over anew.
+  void start() {
+    table_ = nullptr;
+    claims_.start();
+  }
+
+  /// Whether multiply is a finite symmetric map, and positive semidefinite if it says so, as far as two
+  /// vectors tell; asked once in a solve.
+  bool keeps_its_word() const { return agrees(claims_.product(*this)); }
+
  private:
+  static constexpr std::uint64_t largest_table = 4096;
+  static constexpr Index most_rows = Index{1} << 40;
+
   template <class F>
   kappa_status call(const char* function, const F& f) const {
     return object_.call(function, f);
+  }
+
+  /// Says the broken claim, if there is one.
+  bool agrees(const std::string& broken) const {
+    if (!broken.empty()) {
+      object_.fault().say(broken);
+    }
+    return broken.empty();
   }
 
   /// The point's own matrix where the plugin hands it on, otherwise a copy.
@@ -129,14 +158,14 @@ class PluginOperator final : public SymmetricOperator {
       object_.fault().say("blocks gives a matrix whose structure does not fit together");
       return nullptr;
     }
-    return &copy_;
+    return agrees(claims_.blocks(*this, copy_)) ? &copy_ : nullptr;
   }
 
   bool copy(const kappa_blocks& given) const {
     const Index n = given.blocks;
     if (n <= 0 || given.offset == nullptr || given.row_start == nullptr || given.column == nullptr ||
         given.value_start == nullptr || given.values == nullptr || given.offset[0] != 0 ||
-        given.offset[n] != size_ || given.row_start[0] != 0) {
+        given.offset[n] != size_ || given.row_start[0] != 0 || given.value_start[0] != 0) {
       return false;
     }
     const Index stored = given.row_start[n];
@@ -169,13 +198,14 @@ class PluginOperator final : public SymmetricOperator {
     }
     copy_.values.resize(static_cast<std::size_t>(s.values()));
     std::copy_n(given.values, copy_.values.size(), copy_.values.data());
-    return given.value_start[0] == 0;
+    return true;
   }
 
   const Object& object_;
   const PointBridge& now_;
   const kappa_operator* table_ = nullptr;
   Index size_ = 0;
+  mutable OperatorClaims claims_;
   mutable Root root_;
   mutable BlockMatrix copy_;
   mutable const BlockMatrix* blocks_ = nullptr;
@@ -212,8 +242,15 @@ class PluginCurvature final : public Curvature {
 
   CurvatureNeeds needs() const override { return needs_; }
 
+  ~PluginCurvature() override {
+    now_.hide();
+    object_.end();
+  }
+
   void start() override {
     object_.fault().clear();
+    now_.hide();  // of an earlier solve
+    operator_.start();
     if (const auto f = object_.optional(&kappa_curvature::start)) {
       object_.tell("start", [&] { f(object_.self()); });
     }
@@ -235,7 +272,9 @@ class PluginCurvature final : public Curvature {
     }
     const kappa_operator* table = nullptr;
     object_.tell("at_point", [&] { table = object_.table().at_point(object_.self()); });
-    return operator_.attach(table, static_cast<Index>(now.gradient.size())) ? Status::ok : Status::failed;
+    return operator_.attach(table, static_cast<Index>(now.gradient.size())) && operator_.keeps_its_word()
+               ? Status::ok
+               : Status::failed;
   }
 
   const SymmetricOperator& at_point() const override { return operator_; }

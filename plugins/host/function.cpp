@@ -1,6 +1,7 @@
 // A plugin's losses and problems.
 #include "kappa/function.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -72,7 +73,8 @@ PluginProblem make_problem(const SharedPart& part, const Options& options) {
   const auto object = std::make_shared<const Object>(part, options);
   Index n = 0;
   object->tell("dimension", [&] { n = object->table().dimension(object->self()); });
-  if (n <= 0 || n > Index{1} << 40) {
+  constexpr Index most_variables = Index{1} << 31;  // 16 GB a vector
+  if (n <= 0 || n > most_variables) {
     throw Error(part->where + ": says that it has " + std::to_string(n) + " variables");
   }
   PluginProblem out;
@@ -82,6 +84,9 @@ PluginProblem make_problem(const SharedPart& part, const Options& options) {
   if (status != KAPPA_OK) {
     throw Error(std::string(object->fault().text()));
   }
+  if (!std::all_of(out.x0.begin(), out.x0.end(), [](double x) { return std::isfinite(x); })) {
+    throw Error(part->where + ": its start has entries that are not finite");
+  }
   auto problem = std::make_unique<FunctionProblem>(callbacks_of(object, n));
   if (const auto bounds = object->optional(&kappa_problem::bounds)) {
     std::vector<double> lower(out.x0.size(), -infinity);
@@ -89,7 +94,11 @@ PluginProblem make_problem(const SharedPart& part, const Options& options) {
     if (object->call("bounds", [&](kappa_text) {
           return bounds(object->self(), lower.data(), upper.data());
         }) == KAPPA_OK) {
-      problem->set_bounds(lower, upper);
+      try {
+        problem->set_bounds(lower, upper);
+      } catch (const std::exception& wrong) {
+        throw Error(part->where + ": its bounds are of no use: " + wrong.what());
+      }
     }
   }
   out.problem = std::move(problem);

@@ -429,7 +429,11 @@ const LoadedPlugin& load_plugin(const std::string& path) {
     }
   } catch (...) {
     s.plugins.pop_back();
-    detail::close_library(handle);
+    // Where its entry has run, the library may have threads, and what it threw is its code's: it stays
+    // mapped.
+    if (detail::find_symbol(handle, symbol) == nullptr) {
+      detail::close_library(handle);
+    }
     throw;
   }
   return loaded.plugin;

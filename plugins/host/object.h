@@ -21,16 +21,17 @@ class PluginObject {
       throw Error(std::string(fault_.text()));
     }
   }
-  ~PluginObject() {
-    if (self_ != nullptr) {
-      call("destroy", [&](kappa_text) {
-        table_->destroy(self_);
-        return KAPPA_OK;
-      });
-    }
-  }
+  ~PluginObject() { end(); }
   PluginObject(const PluginObject&) = delete;
   PluginObject& operator=(const PluginObject&) = delete;
+
+  /// Destroys the plugin's object. Who shows it points or operators ends it before they go.
+  void end() {
+    if (self_ != nullptr) {
+      tell("destroy", [&] { table_->destroy(self_); });
+      self_ = nullptr;
+    }
+  }
 
   /// f(error) under guard, as the call of `function`.
   template <class F>

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "plugins/host/bridges.h"
 #include "plugins/host/object.h"
@@ -47,8 +48,14 @@ class PluginStep final : public StepSolver {
     return status == KAPPA_OK ? std::nullopt : std::optional(std::string(object_.fault().text()));
   }
 
+  ~PluginStep() override {
+    bridge_.hide();
+    object_.end();
+  }
+
   void start() override {
     object_.fault().clear();
+    bridge_.hide();  // of an earlier solve
     if (const auto f = object_.optional(&kappa_step_solver::start)) {
       object_.tell("start", [&] { f(object_.self()); });
     }
@@ -57,6 +64,7 @@ class PluginStep final : public StepSolver {
   StepStatus prepare(const Subproblem& subproblem) override {
     bridge_.show(subproblem.B);
     gradient_ = subproblem.gradient;
+    metric_ = &subproblem.metric;
     model_ = {};
     model_.struct_size = sizeof model_;
     model_.size = static_cast<Index>(subproblem.gradient.size());
@@ -84,13 +92,16 @@ class PluginStep final : public StepSolver {
     out.norm = report.norm;
     out.limit =
         report.limit == KAPPA_LIMIT_INTERIOR ? StepReport::Limit::interior : StepReport::Limit::boundary;
-    out.blame = report.blame;
+    out.blame = report.blame < model_.size ? report.blame : -1;
     out.inner_iterations = report.inner_iterations;
     const bool finite = std::isfinite(out.slope) && std::isfinite(out.predicted_decrease) &&
                         std::isfinite(out.norm) && out.norm >= 0 &&
                         std::all_of(step.begin(), step.end(), [](double d) { return std::isfinite(d); });
     if (out.status == StepStatus::ok && !finite) {
       object_.fault().say("solve returned a step or a report with numbers that are not finite");
+      out.status = StepStatus::failed;
+    }
+    if (out.status == StepStatus::ok && !describes(out, step)) {
       out.status = StepStatus::failed;
     }
     if (out.status != StepStatus::ok) {
@@ -125,9 +136,32 @@ class PluginStep final : public StepSolver {
   }
 
  private:
+  /// Whether slope and norm are those of the step, which the tests of convergence go by.
+  bool describes(const StepReport& report, ConstVectorRef step) const {
+    const auto wrong = [&](const char* what, double said, double is) {
+      char text[160];
+      std::snprintf(text, sizeof text, "solve reports %s %.6g, that of its step is %.6g", what, said, is);
+      object_.fault().say(text);
+      return false;
+    };
+    double slope = 0;
+    double terms = 0;
+    for (std::size_t i = 0; i < step.size(); ++i) {
+      slope += gradient_[i] * step[i];
+      terms += std::fabs(gradient_[i] * step[i]);
+    }
+    const double norm = metric_->norm(step);
+    constexpr double tolerance = 1e-6;
+    if (!(std::fabs(report.slope - slope) <= tolerance * terms)) {
+      return wrong("the slope", report.slope, slope);
+    }
+    return std::fabs(report.norm - norm) <= tolerance * norm || wrong("the norm", report.norm, norm);
+  }
+
   PluginObject<kappa_step_solver> object_;
   OperatorBridge bridge_;
   ConstVectorRef gradient_;
+  const Metric* metric_ = nullptr;
   kappa_subproblem model_{};
 };
 

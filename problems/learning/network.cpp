@@ -288,6 +288,7 @@ class Network::Typed final : public Implementation {
     detail::NetworkState<T> state;
     detail::GatheredBatch<T> gathered;
     std::vector<double> partial;
+    typename detail::ContractivePenalty<T>::Workspace penalty;
   };
 
   /// Calls body(batch, loss sum) for the data's pieces; false where it was interrupted.
@@ -369,16 +370,26 @@ EvalStatus Network::Typed<T>::evaluate(const Request& request, Evaluation& evalu
   }
   const Borrowed<Workspace> at(pool_);
   at->weights.pack(plan(), evaluation.x);
+  const VectorRef evaluation_gradient = gradient ? VectorRef(evaluation.gradient) : VectorRef();
   double loss = 0;
-  const bool done =
-      each_piece(*at, context_.data, terms, gradient ? detail::PassDepth::gradient : detail::PassDepth::value,
-                 request.interrupt, [&](const detail::NetworkBatch<T>& batch, double sum) {
-                   loss += sum;
-                   if (gradient) {
-                     const detail::OuterTerm<T> term{&batch.input, &at->state.value, &at->state.delta};
-                     context_.pass.add_outer({&term, 1}, batch, scale, evaluation.gradient);
-                   }
-                 });
+  const bool done = each_piece(
+      *at, context_.data, terms,
+      gradient || context_.penalty.present() ? detail::PassDepth::gradient : detail::PassDepth::value,
+      request.interrupt, [&](const detail::NetworkBatch<T>& batch, double sum) {
+        loss += sum;
+        if (context_.penalty.present()) {
+          loss += context_.penalty.run(at->weights, batch, at->state,
+                                       gradient ? detail::PassDepth::gradient : detail::PassDepth::value,
+                                       scale, evaluation_gradient, at->penalty);
+        }
+        if (gradient) {
+          if (context_.penalty.present()) {
+            context_.penalty.inject(at->weights, batch, at->state, at->penalty);
+          }
+          const detail::OuterTerm<T> term{&batch.input, &at->state.value, &at->state.delta};
+          context_.pass.add_outer({&term, 1}, batch, scale, evaluation.gradient);
+        }
+      });
   if (!done) {
     return EvalStatus::interrupted;
   }
@@ -566,7 +577,9 @@ Index Network::terms() const {
 
 Index Network::residuals() const {
   const NetworkOptions& given = options();
-  return given.loss == NetworkLoss::mean_square && given.decay == 0 ? terms() * outputs() : 0;
+  return given.loss == NetworkLoss::mean_square && given.decay == 0 && given.contraction == 0
+             ? terms() * outputs()
+             : 0;
 }
 
 ModelSet Network::models() const {

@@ -20,6 +20,28 @@ void add_decay(const NetworkPlan& plan, double decay, ConstVectorRef v, VectorRe
   }
 }
 
+Index code_layer(const NetworkTopology& topology, const NetworkOptions& options) {
+  if (!(options.contraction >= 0) || !std::isfinite(options.contraction)) {
+    throw Error("network: contraction is " + std::to_string(options.contraction) +
+                "; it must not be negative");
+  }
+  const Index hidden = static_cast<Index>(topology.layers.size()) - 1;
+  if (options.contraction == 0) {
+    return 0;
+  }
+  if (options.code >= hidden || options.code < -1 || hidden < 1) {
+    throw Error("network: the code of a contractive penalty is a hidden layer, 0 to " +
+                std::to_string(hidden - 1) + ", not " + std::to_string(options.code));
+  }
+  if (options.code >= 0) {
+    return options.code;
+  }
+  const auto first = topology.layers.begin();
+  return std::min_element(first, first + hidden,
+                          [](const NetworkLayer& a, const NetworkLayer& b) { return a.units < b.units; }) -
+         first;
+}
+
 namespace {
 
 void add_decay_diagonal(const NetworkPlan& plan, double decay, VectorRef out) {
@@ -46,12 +68,26 @@ double TypedNetworkLinearization<T>::linearize(ConstVectorRef x, std::span<const
   squared_ = false;
   weights_.pack(plan(), x);
   pass().shape(state_, batch_.samples, PassDepth::linearization);
-  return scale() * pass().run(weights_, batch_, state_, PassDepth::linearization, partial_);
+  double sum = pass().run(weights_, batch_, state_, PassDepth::linearization, partial_);
+  if (penalty().present()) {
+    loss_delta_.shape(layer_units<T>(plan()), batch_.samples);
+    for (Index l = 0; l < plan().count(); ++l) {
+      for (Index p = 0; p < state_.delta[l].panels(); ++p) {
+        std::copy_n(state_.delta[l].row(p, 0), batch_.padded() * row_units<T>, loss_delta_[l].row(p, 0));
+      }
+    }
+    sum += penalty().run(weights_, batch_, state_, PassDepth::gradient, scale(), {}, penalty_);
+    penalty().inject(weights_, batch_, state_, penalty_);
+  }
+  return scale() * sum;
 }
 
 template <class T>
 void TypedNetworkLinearization<T>::gradient(VectorRef out) const {
   std::fill(out.begin(), out.end(), 0.0);
+  if (penalty().present()) {
+    penalty().run(weights_, batch_, state_, PassDepth::gradient, scale(), out, penalty_);
+  }
   const Term term{&batch_.input, &state_.value, &state_.delta};
   pass().add_outer({&term, 1}, batch_, scale(), out);
   add_decay(plan(), context_.options.decay, x_, out);
@@ -73,7 +109,7 @@ void TypedNetworkLinearization<T>::product(Model model, ConstVectorRef v, Vector
       outer_product(drawn_deltas(context_.options.draws), v, out);
       break;
     case Model::empirical_fisher:
-      outer_product(state_.delta, v, out);
+      outer_product(sample_deltas(), v, out);
       break;
     case Model::squared_mean_gradient:
       gradient_.resize(v.size());
@@ -93,6 +129,9 @@ void TypedNetworkLinearization<T>::curvature_product(TangentModel model, ConstVe
   direction_.pack(plan(), v);
   pass().run_tangent(weights_, direction_, batch_, state_, tangent_, model);
   std::fill(out.begin(), out.end(), 0.0);
+  if (penalty().present()) {
+    penalty().run_tangent(weights_, direction_, batch_, state_, tangent_, model, scale(), out, penalty_);
+  }
   const Term terms[] = {{&batch_.input, &state_.value, &tangent_.delta},
                         {nullptr, &tangent_.value, &state_.delta, false}};
   pass().add_outer(std::span(terms).first(model == TangentModel::exact ? 2 : 1), batch_, scale(), out);
@@ -110,8 +149,20 @@ void TypedNetworkLinearization<T>::outer_product(const PanelStore<T>& delta, Con
 }
 
 template <class T>
-Offers TypedNetworkLinearization<T>::offers(Model) const {
-  return {.diagonal = true, .dense = size() <= dense_limit};
+Offers TypedNetworkLinearization<T>::offers(Model model) const {
+  const bool of_penalty = penalty().present() &&
+                          (model == Model::exact || model == Model::gauss_newton || model == Model::fisher);
+  // A dense matrix is a weight gradient for each variable.
+  const double samples = static_cast<double>(batch_.samples);
+  const double weights = samples * plan().forward_work;
+  const double upper = samples * plan().backward_work;
+  const bool exact = model == Model::exact;
+  Offers out{.diagonal = !of_penalty, .dense = size() <= dense_limit};
+  if (!penalty().present()) {
+    out.product_work = 2 * weights + (exact ? 4 : 2) * upper;
+    out.dense_work = static_cast<double>(size()) * (weights + (exact ? upper : 0.0));
+  }
+  return out;
 }
 
 template <class T>
@@ -184,7 +235,8 @@ bool TypedNetworkLinearization<T>::sampled_gradient(std::uint64_t draw, VectorRe
 
 template <class T>
 Index TypedNetworkLinearization<T>::residuals() const {
-  return context_.options.loss == NetworkLoss::mean_square && context_.options.decay == 0
+  return context_.options.loss == NetworkLoss::mean_square && context_.options.decay == 0 &&
+                 !penalty().present()
              ? batch_.samples * plan().output().units
              : 0;
 }
@@ -272,7 +324,7 @@ void TypedNetworkLinearization<T>::copy_deltas(const PanelStore<T>& deltas, Inde
 
 template <class T>
 void TypedNetworkLinearization<T>::layer_deltas(Index l, MatrixRef out) const {
-  copy_deltas(state_.delta, l, out);
+  copy_deltas(sample_deltas(), l, out);
 }
 
 template <class T>
@@ -328,6 +380,9 @@ void TypedNetworkLinearization<T>::add_squares(const PanelStore<T>& h, double fa
 
 template <class T>
 bool TypedNetworkLinearization<T>::recursive_diagonal(Recursion recursion, VectorRef out) const {
+  if (penalty().present() && recursion == Recursion::exact) {
+    return false;
+  }
   pass().shape(tangent_, batch_.samples);
   direction_.pack_squares(plan(), x_);
   pass().run_recursion(direction_, batch_, state_, tangent_.delta, recursion);
@@ -339,6 +394,9 @@ bool TypedNetworkLinearization<T>::recursive_diagonal(Recursion recursion, Vecto
 
 template <class T>
 bool TypedNetworkLinearization<T>::diagonal(Model model, VectorRef out) const {
+  if (!offers(model).diagonal) {
+    return false;
+  }
   std::fill(out.begin(), out.end(), 0.0);
   pass().shape(tangent_, batch_.samples);
   switch (model) {
@@ -354,7 +412,7 @@ bool TypedNetworkLinearization<T>::diagonal(Model model, VectorRef out) const {
       add_squares(tangent_.delta, scale(), out);
       break;
     case Model::empirical_fisher:
-      square(state_.delta, tangent_.delta);
+      square(sample_deltas(), tangent_.delta);
       add_squares(tangent_.delta, scale(), out);
       break;
     case Model::squared_mean_gradient:
@@ -427,14 +485,17 @@ bool TypedNetworkLinearization<T>::dense(Model model, MatrixRef out) const {
     return false;
   }
   expects(out.rows == size() && out.cols == size(), "Network: a dense matrix is variables x variables");
-  if (model == Model::exact) {
-    dense_curvature(TangentModel::exact, out);
-    return true;
+  const bool curvature = model == Model::exact || model == Model::gauss_newton || model == Model::fisher;
+  if (curvature && !penalty().present()) {
+    dense_curvature(model == Model::exact ? TangentModel::exact : TangentModel::gauss_newton, out);
+  } else {
+    dense_by_products(model, out);
   }
-  if (model == Model::gauss_newton || model == Model::fisher) {
-    dense_curvature(TangentModel::gauss_newton, out);
-    return true;
-  }
+  return true;
+}
+
+template <class T>
+void TypedNetworkLinearization<T>::dense_by_products(Model model, MatrixRef out) const {
   std::vector<double> unit(static_cast<std::size_t>(size()), 0.0);
   for (Index j = 0; j < size(); ++j) {
     unit[static_cast<std::size_t>(j)] = 1;
@@ -446,7 +507,6 @@ bool TypedNetworkLinearization<T>::dense(Model model, MatrixRef out) const {
       out(i, j) = out(j, i) = 0.5 * (out(i, j) + out(j, i));
     }
   }
-  return true;
 }
 
 /// Columns of the weights of one unit share a pass: along W(j, i), R z_j = a_i, so what the pass along R z_j

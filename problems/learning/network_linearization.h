@@ -6,20 +6,28 @@
 #include <vector>
 
 #include "kappa/network.h"
+#include "problems/learning/contractive_penalty.h"
 #include "problems/learning/network_extension.h"
 #include "problems/learning/network_pass.h"
 
 namespace kappa::detail {
 
+/// The layer whose Jacobian the contractive penalty measures; throws Error where there is none.
+Index code_layer(const NetworkTopology& topology, const NetworkOptions& options);
+
 /// What a linearization needs of its network; it outlives it.
 template <class T>
 struct NetworkContext {
   NetworkContext(const NetworkTopology& topology, const NetworkOptions& given)
-      : plan(topology, row_units<T>), options(given), pass(plan, given.loss) {}
+      : plan(topology, row_units<T>, given.contraction > 0),
+        options(given),
+        pass(plan, given.loss, given.contraction > 0),
+        penalty(plan, pass, code_layer(topology, given), given.contraction) {}
 
   NetworkPlan plan;
   NetworkOptions options;
   NetworkPass<T> pass;
+  ContractivePenalty<T> penalty;
   NetworkData<T> data;
 };
 
@@ -36,7 +44,8 @@ class TypedNetworkLinearization final : public NetworkLinearization {
 
   bool belongs_to(const NetworkContext<T>& context) const { return &context_ == &context; }
 
-  /// Passes forward and back at x; returns the mean loss without decay. `terms` empty: all.
+  /// Passes forward and back at x; returns the mean loss with the contractive penalty, without decay. `terms`
+  /// empty: all.
   double linearize(ConstVectorRef x, std::span<const Index> terms);
   /// The gradient of f at the point.
   void gradient(VectorRef out) const;
@@ -58,6 +67,7 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   void layer_inputs(Index l, MatrixRef out) const override;
   void layer_deltas(Index l, MatrixRef out) const override;
   void sampled_layer_deltas(Index l, std::uint64_t draw, MatrixRef out) const override;
+  double multiply_adds() const override { return pass().multiply_adds(); }
   double decay() const override { return context_.options.decay; }
   const void* extension(std::string_view name) const override {
     layers_ = layers_table(*this);
@@ -68,6 +78,8 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   using Term = OuterTerm<T>;
   const NetworkPlan& plan() const { return context_.plan; }
   const NetworkPass<T>& pass() const { return context_.pass; }
+  const ContractivePenalty<T>& penalty() const { return context_.penalty; }
+  const PanelStore<T>& sample_deltas() const { return penalty().present() ? loss_delta_ : state_.delta; }
   double scale() const { return 1.0 / static_cast<double>(batch_.samples); }
 
   void curvature_product(TangentModel model, ConstVectorRef v, VectorRef out) const;
@@ -85,6 +97,7 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   void exact_diagonal(VectorRef out) const;
   /// delta_L = column k of a factor S of the output's second derivative S S'.
   void output_factor(Index k, const Panels<T>& delta) const;
+  void dense_by_products(Model model, MatrixRef out) const;
   void dense_curvature(TangentModel model, MatrixRef out) const;
   void dense_columns(TangentModel model, Index l, Index unit, MatrixRef out) const;
 
@@ -94,7 +107,9 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   GatheredBatch<T> gathered_;
   NetworkWeights<T> weights_;
   NetworkState<T> state_;
+  PanelStore<T> loss_delta_;  ///< without the contractive penalty, where there is one
   std::vector<double> partial_;
+  mutable typename ContractivePenalty<T>::Workspace penalty_;
   mutable NetworkWeights<T> direction_;
   mutable NetworkTangent<T> tangent_;
   mutable NetworkTangent<T> scaled_;  ///< of dense matrices

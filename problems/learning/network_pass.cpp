@@ -191,6 +191,9 @@ void NetworkPass<T>::shape(NetworkState<T>& state, Index samples, PassDepth dept
   if (loss_ != NetworkLoss::mean_square) {
     state.predicted.shape({&output, 1}, samples);
   }
+  if (keeps_arguments_) {
+    state.argument.shape(all, samples);
+  }
   if (depth >= PassDepth::gradient) {
     state.first.shape(all, samples);
     state.delta.shape(all, samples);
@@ -263,6 +266,9 @@ void NetworkPass<T>::activate(const NetworkPlan::Layer& layer, Index l, NetworkS
   const Panels<T>& value = state.value[l];
   for (Index p = 0; p < value.panels(); ++p) {
     T* z = value.row(p, range.begin);
+    if (keeps_arguments_) {
+      std::copy_n(z, count, state.argument[l].row(p, range.begin));
+    }
     activate_rows(kernels_, layer.activation,
                   {z, z, depth >= PassDepth::gradient ? state.first[l].row(p, range.begin) : nullptr,
                    depth == PassDepth::linearization ? state.second[l].row(p, range.begin) : nullptr},
@@ -722,6 +728,9 @@ void NetworkPass<T>::add_outer_panel(std::span<const OuterTerm<T>> terms, Networ
   for (Index b = 0; b < slabs.chunks(); ++b) {
     std::fill_n(sum.data(), size, T{0});
     for (const OuterTerm<T>& term : terms) {
+      if (link.layer > term.last_layer) {
+        continue;
+      }
       if (link.source_is_input ? term.input == nullptr : link.source < plan_.inputs + term.first_layer) {
         continue;
       }
@@ -747,7 +756,7 @@ void NetworkPass<T>::add_outer_bias(std::span<const OuterTerm<T>> terms, Index l
   const NetworkPlan::Layer& layer = plan_.layer(l);
   const Partition slabs{batch.padded(), slab};
   for (const OuterTerm<T>& term : terms) {
-    if (!term.bias) {
+    if (!term.bias || l > term.last_layer) {
       continue;
     }
     const Panels<T>& delta = (*term.delta)[l];

@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,7 @@ class PanelStore {
  public:
   /// Room for `samples` of each of `units` (0: none); what it held is lost unless it has that shape already.
   void shape(std::span<const Index> units, Index samples);
+  bool empty() const { return panels_.empty(); }
   const Panels<T>& operator[](Index i) const { return panels_[static_cast<std::size_t>(i)]; }
 
  private:
@@ -90,9 +92,10 @@ class NetworkWeights {
 /// What a pass computes of the layers, one entry for each; shaped as far as it is wanted.
 template <class T>
 struct NetworkState {
-  PanelStore<T> value;   ///< a
-  PanelStore<T> first;   ///< phi'(z)
-  PanelStore<T> second;  ///< phi''(z), after the way back phi''(z) (W' delta)
+  PanelStore<T> argument;  ///< z, where a contractive penalty asks for it
+  PanelStore<T> value;     ///< a
+  PanelStore<T> first;     ///< phi'(z)
+  PanelStore<T> second;    ///< phi''(z), after the way back phi''(z) (W' delta)
   PanelStore<T> delta;
   PanelStore<T> predicted;  ///< cross-entropies: the probabilities, 0 at padding
 };
@@ -112,7 +115,8 @@ struct OuterTerm {
   const PanelStore<T>* value = nullptr;           ///< of the layers
   const PanelStore<T>* delta = nullptr;
   bool bias = true;
-  Index first_layer = 0;  ///< values of layers before it are 0
+  Index first_layer = 0;                                 ///< values of layers before it are 0
+  Index last_layer = std::numeric_limits<Index>::max();  ///< deltas of layers behind it are 0
 };
 
 enum class PassDepth : std::uint8_t { value, gradient, linearization };
@@ -124,7 +128,8 @@ class NetworkPass {
   static constexpr Index chunk = 64;   ///< samples of a pass
   static constexpr Index slab = 1024;  ///< samples of a sum in the working precision
 
-  NetworkPass(const NetworkPlan& plan, NetworkLoss loss) : plan_(plan), loss_(loss) {}
+  NetworkPass(const NetworkPlan& plan, NetworkLoss loss, bool keeps_arguments)
+      : plan_(plan), loss_(loss), keeps_arguments_(keeps_arguments) {}
 
   void shape(NetworkState<T>& state, Index samples, PassDepth depth) const;
   void shape(NetworkTangent<T>& tangent, Index samples) const;
@@ -167,6 +172,13 @@ class NetworkPass {
   void add_outer(std::span<const OuterTerm<T>> terms, const NetworkBatch<T>& batch, double scale,
                  VectorRef out, Index first_layer = 0) const;
 
+  /// out += W in, at the samples of the range.
+  void multiply(const PackedWeights<T>& weights, const Panels<T>& in, const Panels<T>& out,
+                SampleRange range) const {
+    kernels_.multiply(weights, in, out, range);
+    counted_.fetch_add(weights.inputs * weights.outputs * range.size(), std::memory_order_relaxed);
+  }
+
   /// Multiply-adds of matrix products so far.
   double multiply_adds() const { return static_cast<double>(counted_.load(std::memory_order_relaxed)); }
 
@@ -205,11 +217,6 @@ class NetworkPass {
                     Index lowest, SampleRange range) const;
   void fill_bias(const NetworkWeights<T>& weights, const NetworkPlan::Layer& layer, const Panels<T>& z,
                  SampleRange range) const;
-  void multiply(const PackedWeights<T>& weights, const Panels<T>& in, const Panels<T>& out,
-                SampleRange range) const {
-    kernels_.multiply(weights, in, out, range);
-    counted_.fetch_add(weights.inputs * weights.outputs * range.size(), std::memory_order_relaxed);
-  }
   void add_outer_panel(std::span<const OuterTerm<T>> terms, NetworkPlan::WeightPanel piece,
                        const NetworkBatch<T>& batch, double scale, VectorRef out) const;
   void add_outer_bias(std::span<const OuterTerm<T>> terms, Index l, const NetworkBatch<T>& batch,
@@ -220,6 +227,7 @@ class NetworkPass {
 
   const NetworkPlan& plan_;
   NetworkLoss loss_;
+  bool keeps_arguments_;
   const BatchKernels<T>& kernels_ = batch_kernels<T>();
   mutable std::atomic<std::int64_t> counted_ = 0;
 };

@@ -51,7 +51,7 @@ void require_used(const NetworkPlan& plan) {
 
 }  // namespace
 
-NetworkPlan::NetworkPlan(const NetworkTopology& topology, Index panel_units) {
+NetworkPlan::NetworkPlan(const NetworkTopology& topology, Index panel_units, bool back_to_inputs) {
   if (topology.inputs.empty() || topology.layers.empty()) {
     throw Error("network: a topology has at least one input and one layer");
   }
@@ -83,9 +83,11 @@ NetworkPlan::NetworkPlan(const NetworkTopology& topology, Index panel_units) {
       const Index size = link.inputs * link.units;
       packed += link.inputs * rounded_up(link.units, panel_units);
       forward_work += static_cast<double>(size);
-      if (!link.source_is_input) {
+      if (!link.source_is_input || back_to_inputs) {
         link.backward = packed;
         packed += link.units * rounded_up(link.inputs, panel_units);
+      }
+      if (!link.source_is_input) {
         backward_work += static_cast<double>(size);
         layer.from_inputs = false;
       }

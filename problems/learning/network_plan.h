@@ -16,11 +16,12 @@ struct NetworkLink {
   Index first_weight = 0;  ///< in x; units x inputs, columns behind each other
   bool source_is_input = false;
   Index forward = 0;    ///< where the packed weights begin
-  Index backward = -1;  ///< and their transpose, which a link from an input does not need
+  Index backward = -1;  ///< and their transpose; -1 where it is not wanted
 };
 
 struct NetworkPlan {
-  explicit NetworkPlan(const NetworkTopology& topology, Index panel_units);
+  /// `back_to_inputs`: transposes of the links from inputs are wanted too.
+  NetworkPlan(const NetworkTopology& topology, Index panel_units, bool back_to_inputs = false);
 
   struct Layer {
     Index units = 0;

@@ -23,6 +23,8 @@ struct NetworkKeys {
   std::string data;
   Index samples = 0;
   double decay = 0;
+  double contraction = 0;
+  Index code = -1;
   Index seed = 1;
   std::string precision = "double";
 };
@@ -40,6 +42,10 @@ constexpr Field<NetworkKeys> fields[] = {
     {"samples", &NetworkKeys::samples, "",
      "samples taken from the beginning of the data, or generated; 0: all, or 1000"},
     {"decay", &NetworkKeys::decay, "", "weight decay: f has decay/2 times the squared weights"},
+    {"contraction", &NetworkKeys::contraction, "",
+     "of autoencoders: f has contraction/2 times the mean squared norm of the code's Jacobian to the "
+     "features"},
+    {"code", &NetworkKeys::code, "", "layer of the code, from 0; -1: the hidden layer with the fewest units"},
     {"seed", &NetworkKeys::seed, "", "of the starting weights and of generated data"},
     {"precision", &NetworkKeys::precision, "", "single or double, of the computation inside"},
 };
@@ -202,6 +208,8 @@ NetworkOptions network_options(const NetworkKeys& keys) {
   out.precision = static_cast<Precision>(
       detail::choose_option(scheme, "precision", keys.precision, {"single", "double"}));
   out.decay = keys.decay;
+  out.contraction = keys.contraction;
+  out.code = keys.code;
   return out;
 }
 

@@ -30,7 +30,7 @@ struct AdaptiveCubicOptions {
   double accept = 1e-4;     // More 1978, sec. 4
   double good = 0.75;       // Dussault, Migot & Orban 2024, sec. 5
   double rise = 2;          // Cartis, Gould & Toint 2011, sec. 7
-  double fall = 5;          // chosen on MGH: docs/benchmarks.md
+  double fall = 10;         // chosen on MGH: docs/benchmarks.md
   double minimum = 1e-150;  // no restriction but on underflow
   double maximum = 1e150;   // no restriction but on overflow
 };

@@ -32,6 +32,7 @@ bool LanczosBasis::start(const Subproblem& subproblem) {
   alpha_.clear();
   beta_.clear();
   largest_ = 0;
+  coupled_ = true;
   const ConstVectorRef w = subproblem.metric.weights();
   loop_.each([&](Index begin, Index end) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
@@ -90,6 +91,16 @@ void LanczosBasis::make_orthogonal(Index k, VectorRef v) {
   }
 }
 
+bool LanczosBasis::make_unit_orthogonal(Index k, VectorRef v) {
+  double length = 0;
+  for (int pass = 0; pass < 2; ++pass) {
+    make_orthogonal(k, v);
+    length = loop_.norm(v);
+    loop_.set_scaled(1 / length, v, v);
+  }
+  return length > 0;
+}
+
 LanczosBasis::Growth LanczosBasis::extend() {
   const Interrupt* interrupt = subproblem_->interrupt;
   if (interrupt != nullptr && interrupt->requested()) {
@@ -107,11 +118,14 @@ LanczosBasis::Growth LanczosBasis::extend() {
     return Growth::failed;
   }
   largest_ = std::max({largest_, std::abs(alpha_.back()), beta});
-  const double rounding = 32 * epsilon * largest_;
-  beta_.push_back(beta > rounding && k + 1 < size_ ? beta : 0);
+  coupled_ = beta > 32 * epsilon * largest_;
+  beta_.push_back(k + 1 < size_ ? beta : 0);
   has_next_ = beta_.back() > 0;
   if (has_next_) {
     loop_.set_scaled(1 / beta, next_, vector(k + 1));
+    if (!coupled_ && k + 1 < stored_) {  // rounding has a say in its direction
+      make_unit_orthogonal(k + 1, vector(k + 1));
+    }
   }
   return Growth::ok;
 }
@@ -121,22 +135,12 @@ bool LanczosBasis::go_on() {
   if (k >= size_ || k >= stored_) {
     return false;
   }
-  const VectorRef v = vector(k);
   RandomSequence random(static_cast<std::uint64_t>(k) + 1);
-  for (double& entry : v) {
+  for (double& entry : vector(k)) {
     entry = random.normal();
   }
-  double length = 0;
-  for (int pass = 0; pass < 2; ++pass) {
-    make_orthogonal(k, v);
-    length = loop_.norm(v);
-    loop_.set_scaled(1 / length, v, v);
-  }
-  if (!(length > 0)) {
-    return false;
-  }
-  has_next_ = true;  // without coupling: the last beta stays 0
-  return true;
+  has_next_ = make_unit_orthogonal(k, vector(k));  // without coupling: the last beta stays 0
+  return has_next_;
 }
 
 void LanczosBasis::assemble(ConstVectorRef y, VectorRef d) {

@@ -47,6 +47,8 @@ class LanczosBasis {
   ConstVectorRef off_diagonal() const { return ConstVectorRef(beta_).first(alpha_.size() - 1); }
   /// What couples the last vector to the next; 0 where the space is exhausted.
   double next_beta() const { return beta_.back(); }
+  /// False where that is rounding: the space is exhausted, and what follows lies outside.
+  bool coupled() const { return coupled_; }
 
   /// d = W^-1/2 Q y. Makes products where vectors are not stored.
   void assemble(ConstVectorRef y, VectorRef d);
@@ -55,13 +57,15 @@ class LanczosBasis {
   VectorRef vector(Index k);
   void advance(Index k);
   void make_orthogonal(Index k, VectorRef v);
+  bool make_unit_orthogonal(Index k, VectorRef v);
 
   std::optional<Subproblem> subproblem_;
   VectorLoop loop_;
   Index stored_ = 0;
   Index size_ = 0;
   double gamma_ = 0;
-  double largest_ = 0;     ///< entry of T so far
+  double largest_ = 0;  ///< entry of T so far
+  bool coupled_ = true;
   bool has_next_ = false;  ///< vector(dimension()) is there
   std::vector<double> alpha_, beta_;
   std::vector<double> root_inverse_;  ///< W^-1/2

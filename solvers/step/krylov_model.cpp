@@ -68,9 +68,7 @@ bool KrylovModel::good_enough() {
     return settled_ >= enough;
   }
   // Where the space is exhausted the residual is zero, but there may be negative curvature outside.
-  const bool exhausted = basis_.next_beta() == 0;
-  const bool semidefinite = subproblem_->B.definiteness() == Definiteness::positive_semidefinite;
-  return (!exhausted || semidefinite) &&
+  return (basis_.coupled() || semidefinite()) &&
          basis_.next_beta() * std::abs(y_.back()) <= tolerance_ * basis_.gamma();
 }
 
@@ -80,20 +78,23 @@ StepStatus KrylovModel::grow() {
     return growth == LanczosBasis::Growth::failed ? StepStatus::failed : StepStatus::interrupted;
   };
   using Growth = LanczosBasis::Growth;
+  if (!beyond_ && !basis_.coupled() && !semidefinite()) {
+    beyond_ = true;
+    settled_ = 0;
+  }
   for (bool due = false; !due && !ended_;) {
     const Growth growth = basis_.dimension() < limit_ ? basis_.extend() : Growth::exhausted;
     if (growth == Growth::failed || growth == Growth::interrupted) {
       ready_ = growth != Growth::failed;
       return status_of(growth);
     }
-    const bool semidefinite = subproblem_->B.definiteness() == Definiteness::positive_semidefinite;
     if (growth == Growth::exhausted) {
-      ended_ = beyond_ || semidefinite || basis_.dimension() >= limit_ || !basis_.go_on();
+      ended_ = semidefinite() || basis_.dimension() >= limit_ || !basis_.go_on();
       beyond_ = !ended_;
       settled_ = 0;
       continue;
     }
-    due = basis_.dimension() >= next_test_ || basis_.next_beta() == 0;
+    due = basis_.dimension() >= next_test_ || !basis_.coupled();
   }
   const Index k = basis_.dimension();
   next_test_ = k < 8 ? k + 1 : std::max(k + 1, k + k / 10);

@@ -87,6 +87,7 @@ class KrylovModel {
   bool current() const {
     return small_ready_ && (small_.size() == basis_.dimension() || basis_.dimension() == 0);
   }
+  bool semidefinite() const { return subproblem_->B.definiteness() == Definiteness::positive_semidefinite; }
   bool good_enough();
   StepStatus grow();
   StepReport report(VectorRef step, Index iterations);

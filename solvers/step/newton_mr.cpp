@@ -6,9 +6,9 @@
 //
 //     r_{k-1}'B r_{k-1} <= 0   iff   c_{k-1} gamma_k >= 0   (of the QR factorization's rotations).
 //
-// The direction is then r_{k-1} itself, for which g'r = -|r|^2, made as long as the iterate found so far;
-// otherwise the iterate at |r| <= eta |g|, eta = clamp(|g|^power, floor, cap). All norms are the metric's
-// dual norm: MINRES runs on W^-1/2 B W^-1/2.
+// The direction is then r_{k-1} itself, for which g'r = -|r|^2, made as long as a Newton step would be with
+// the curvature's size, at least as the iterate found so far; otherwise the iterate at |r| <= eta |g|, eta =
+// clamp(|g|^power, floor, cap). All norms are the metric's dual norm: MINRES runs on W^-1/2 B W^-1/2.
 //
 // Cost: one product per iteration and one more for p'Bp, once per point; each alpha costs O(n). Memory 10 n.
 //
@@ -78,7 +78,7 @@ class NewtonMr final : public StepSolver {
     }
     const double reach = loop_.norm(x_);
     const bool along_residual = end == End::nonpositive_curvature;
-    const double length = along_residual && reach > 0 ? reach / loop_.norm(r_) : 1;
+    const double length = along_residual ? std::max(reach / loop_.norm(r_), length_) : 1;
     loop_.set_scaled(length * unit, along_residual ? r_ : x_, p);
     loop_.multiply(root_inverse_, p, p);
     subproblem.B.multiply(p, q_);
@@ -113,6 +113,7 @@ class NewtonMr final : public StepSolver {
     double c = -1;
     double s = 0;
     double delta = 0;
+    double largest = 0;
     double second = 0;  // entry two above the diagonal
     const Index limit = forcing_.limit(static_cast<Index>(v_.size()));
     while (iterations < limit && phi > tolerance * norm) {
@@ -132,7 +133,11 @@ class NewtonMr final : public StepSolver {
       }
       const double above = c * delta + s * alpha;
       const double here = s * delta - c * alpha;
+      largest = std::max({largest, std::abs(alpha), next});
       if (c * here >= 0) {
+        // -r'Ar / r'r is c here; where it is near zero a thousandth of the largest curvature has to do.
+        const double curvature = std::max(c * here, 1e-3 * largest);
+        length_ = curvature > 0 ? 1 / curvature : 1;
         return End::nonpositive_curvature;
       }
       const double length = std::hypot(here, next);
@@ -165,6 +170,7 @@ class NewtonMr final : public StepSolver {
   std::vector<double> root_inverse_;    ///< W^-1/2
   std::vector<double> v_, before_, q_;  ///< Lanczos vectors
   std::vector<double> r_, x_, d_, d_before_, scratch_;
+  double length_ = 1;  ///< of a step along nonpositive curvature, in units of the residual
   bool prepared_ = false;
 };
 

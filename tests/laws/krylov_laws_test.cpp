@@ -278,7 +278,7 @@ TEST_CASE("newton-mr solves definite and singular systems, and otherwise finds n
     const Vector d = as_vector(step);
     const Vector g = as_vector(model.gradient);
     const Matrix B = as_matrix(model.B);
-    if (kind == Kind::singular && g.norm() == 0) {
+    if (g.norm() == 0) {
       CHECK(d.norm() == 0);
       return;
     }
@@ -337,7 +337,7 @@ TEST_CASE("hessian-free starts from the last solution and ends where progress is
   REQUIRE(cold.status == StepStatus::ok);
   REQUIRE(solver->prepare({model.B, model.gradient, metric}) == StepStatus::ok);
   const StepReport warm = solver->solve(Damping{1e-3}, step);
-  CHECK(warm.predicted_decrease >= cold.predicted_decrease * (1 - 1e-3));
+  CHECK(warm.predicted_decrease >= cold.predicted_decrease * (1 - 1e-2));
   CHECK(warm.inner_iterations < cold.inner_iterations);
   // The opposite gradient makes the warm start useless; what comes out is still a descent.
   std::vector<double> opposite = model.gradient;

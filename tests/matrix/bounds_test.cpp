@@ -46,6 +46,12 @@ std::vector<Recipe> exact_recipes() {
       {"newton strong-wolfe", newton({.acceptance = {"strong-wolfe"}})},
       {"newton bunch-kaufman", newton({.step = {"bunch-kaufman"}, .acceptance = {"armijo"}})},
       {"newton-cg", newton({.curvature = {"hessian-free"}, .acceptance = {"armijo"}})},
+      {"newton gltr", newton({.curvature = {"hessian-free"}, .step = {"gltr"}})},
+      {"newton newton-mr", newton({.step = {"newton-mr"}, .acceptance = {"armijo"}})},
+      {"hessian-free", hessian_free({.curvature = {"exact"}})},
+      {"cubic-newton", cubic_newton()},
+      {"regularized-newton", regularized_newton()},
+      {"tron", tron()},
   };
 }
 

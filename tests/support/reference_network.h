@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "kappa/network.h"
@@ -75,6 +76,56 @@ inline HyperDual activate(Activation activation, const HyperDual& z) {
   return z;
 }
 
+/// phi' with its own first and second derivatives.
+inline HyperDual slope(Activation activation, const HyperDual& z) {
+  const long double x = z.a;
+  switch (activation) {
+    case Activation::linear:
+      return 1;
+    case Activation::tanh: {
+      const long double t = std::tanh(x);
+      const long double s = 1 / (std::cosh(x) * std::cosh(x));
+      return z.through(s, -2 * t * s, 4 * t * t * s - 2 * s * s);
+    }
+    case Activation::sigmoid:
+    case Activation::softplus: {
+      const long double y = 1 / (1 + std::exp(-x));
+      const long double n = 1 / (1 + std::exp(x));
+      const long double first = y * n;
+      const long double second = first * (n - y);
+      return activation == Activation::softplus
+                 ? z.through(y, first, second)
+                 : z.through(first, second, second * (n - y) - 2 * first * first);
+    }
+    case Activation::relu:
+      return x > 0 ? 1 : 0;
+    case Activation::gelu: {
+      const long double pi = 3.14159265358979323846264338327950288L;
+      const long double density = std::exp(-x * x / 2) / std::sqrt(2 * pi);
+      return z.through(std::erfc(-x / std::sqrt(2.0L)) / 2 + x * density, density * (2 - x * x),
+                       density * (x * x * x - 4 * x));
+    }
+  }
+  return 0;
+}
+
+/// A number and its derivative along one feature.
+struct Along {
+  HyperDual value, dot;
+
+  Along() = default;
+  Along(long double v) : value(v) {}
+  Along(const HyperDual& v, const HyperDual& d) : value(v), dot(d) {}
+  friend Along operator+(const Along& x, const Along& y) { return {x.value + y.value, x.dot + y.dot}; }
+  friend Along operator-(const Along& x, const Along& y) { return {x.value - y.value, x.dot - y.dot}; }
+  friend Along operator*(const Along& x, const Along& y) {
+    return {x.value * y.value, x.value * y.dot + x.dot * y.value};
+  }
+};
+inline Along activate(Activation activation, const Along& z) {
+  return {activate(activation, z.value), slope(activation, z.value) * z.dot};
+}
+
 struct ReferenceNetwork {
   const NetworkTopology& topology;
   const NetworkOptions& options;
@@ -88,13 +139,18 @@ struct ReferenceNetwork {
 
   /// Values of all nodes and of the output's argument z (last entry) at a sample.
   template <class S>
-  std::vector<std::vector<S>> nodes(const std::vector<S>& x, Index sample) const {
+  std::vector<std::vector<S>> nodes(const std::vector<S>& x, Index sample, Index along = -1) const {
     std::vector<std::vector<S>> value;
     std::size_t feature = static_cast<std::size_t>(sample * data.features.size);
     for (const Index size : topology.inputs) {
       value.emplace_back();
       for (Index i = 0; i < size; ++i) {
-        value.back().push_back(S(data.features.value[feature++]));
+        value.back().push_back(S(data.features.value[feature]));
+        if constexpr (std::is_same_v<S, Along>) {
+          const Index here = static_cast<Index>(feature) - sample * data.features.size;
+          value.back().back().dot = here == along ? 1.0L : 0.0L;
+        }
+        ++feature;
       }
     }
     std::size_t at = 0;
@@ -154,6 +210,22 @@ struct ReferenceNetwork {
                                                      : out + log(S(1) + exp(z[i])) - t * z[i];
     }
     return out;
+  }
+
+  /// Squared norm of the code's Jacobian to the features, by one forward pass for each feature.
+  HyperDual contraction(const std::vector<HyperDual>& x, Index sample, Index code) const {
+    std::vector<Along> at;
+    for (const HyperDual& entry : x) {
+      at.emplace_back(entry, HyperDual(0));
+    }
+    HyperDual sum(0);
+    for (Index i = 0; i < data.features.size; ++i) {
+      const auto value = nodes(at, sample, i);
+      for (const Along& a : value[topology.inputs.size() + static_cast<std::size_t>(code)]) {
+        sum = sum + a.dot * a.dot;
+      }
+    }
+    return sum;
   }
 
   template <class S>
