@@ -298,6 +298,11 @@ TEST_CASE("every optimizer that is listed solves a problem without more options"
     if (part.kind == kappa::PartKind::optimizer) {
       const Finished done = run({"solve", "mgh:rosenbrock", "--json", "--optimizer", part.name});
       INFO(part.name << "\n" << done.err);
+      if (part.name == "sophia-g") {  // least squares say nothing of how their targets are distributed
+        CHECK(done.status == 2);
+        CHECK(contains(done.err, "likelihood"));
+        continue;
+      }
       REQUIRE(done.status < 2);
       const Json j = Json::parse(done.out);
       CHECK(j["method"]["optimizer"] == part.name);
