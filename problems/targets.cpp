@@ -351,7 +351,7 @@ const std::vector<TargetScheme>& target_schemes() {
        "csv:iris.csv?bias=1", logistic_keys("csv"), [] { return std::vector<std::string>{"FILE"}; },
        [](std::string_view text) { return load_logistic("csv", text); }},
       {"network", "A feed-forward network, by its layers' sizes, on data from a file or generated.",
-       "network:784-128-10?data=FOLDER&decay=1e-4", network_keys(),
+       "network:8-16-3?samples=500&decay=1e-4", network_keys(),
        [] {
          return std::vector<std::string>{"SIZES", "784-128-10", "4-5-4@0+1-3"};
        },

@@ -77,6 +77,10 @@ class OwnSolve final : public StepSolver {
     return solved_ && subproblem_->B.solve_damped(lambda_, subproblem_->metric.weights(), rhs, out) &&
            detail::all_finite(out);
   }
+  bool state(State& s) override {
+    s.section(solve_part, 1);  // nothing outlives a point
+    return true;
+  }
 
  private:
   StepReport judged(const Subproblem& s, VectorRef step) {
@@ -172,6 +176,10 @@ class OwnDirection final : public StepSolver {
     return subproblem_.has_value() &&
            subproblem_->B.solve_damped(options_.damping, subproblem_->metric.weights(), rhs, out) &&
            detail::all_finite(out);
+  }
+  bool state(State& s) override {
+    s.section(direction_part, 1);
+    return true;
   }
 
  private:
