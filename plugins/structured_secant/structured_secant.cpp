@@ -9,13 +9,18 @@
 //   w  = y# - A s
 //   A+ = A + (w y' + y w') / y's - (s'w) y y' / (y's)^2
 //
-// so that A+ s = y#. It is the plugin's twin of the built-in curvature structured-secant, which model-switch
-// needs inside kappa, and takes the same steps: what a plugin of this kind costs is measured with the two.
+// so that A+ s = y#. Like NL2SOL it starts as Gauss-Newton and takes A in, or leaves it out, by which model
+// foretold the last decrease better: the other one takes over where `margin` times its error is less than
+// that of the one in use. Option switch=false has A in always.
+//
+// The plugin is the twin of two built-in curvatures, model-switch and (switch=false) structured-secant, and
+// takes their steps: what it costs to be a plugin is measured with them.
 //
 // Cost: that of the Gauss-Newton matrix, 8 n^2 flops a point; memory n^2 + 4 n.
 //
 // References: Dennis, Gay & Welsch, ACM TOMS 7 (1981) 348, sec. 3; Nocedal & Wright 2006, eqs. 10.36
 // to 10.38.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -51,16 +56,28 @@ double dot(Vector a, Vector b) {
 class Nl2solSecant {
  public:
   static constexpr Option options[] = {
+      {"switch", true, "Dennis, Gay & Welsch 1981, sec. 5", "whether A may be left out: true or false"},
+      {"margin", 1.5, "a convention",
+       "another model takes over where this times its error is less than that of the model in use"},
       {"dense_limit", 2000, "32 MB for A", "the largest number of variables, since A is a dense matrix"}};
 
-  explicit Nl2solSecant(const plugin::Options& given) : dense_limit_(given.integer("dense_limit")) {
+  explicit Nl2solSecant(const plugin::Options& given)
+      : switches_(given.flag("switch")),
+        margin_(given.number("margin")),
+        dense_limit_(given.integer("dense_limit")) {
+    if (!(margin_ >= 1 && std::isfinite(margin_))) {
+      throw plugin::Failure(KAPPA_WRONG_OPTION, "option 'margin' must be a number of at least 1");
+    }
     if (dense_limit_ < 1) {
       throw plugin::Failure(KAPPA_WRONG_OPTION, "option 'dense_limit' must be at least 1");
     }
   }
 
   plugin::Needs needs() const { return {.models = plugin::models(Model::gauss_newton), .previous = true}; }
-  void start() { A_.clear(); }
+  void start() {
+    A_.clear();
+    with_A_ = !switches_;
+  }
 
   void refresh(const Point& now, const Point* before, Vector step) {
     const std::size_t n = now.size();
@@ -76,6 +93,9 @@ class Nl2solSecant {
       w_.resize(n);
     }
     if (before != nullptr && before->sample() == now.sample()) {
+      if (switches_) {
+        compare(now, *before, step);
+      }
       learn(now, *before, step);
     }
     now_.emplace(now);
@@ -83,13 +103,15 @@ class Nl2solSecant {
 
   void multiply(Vector v, Output out) const {
     now_->product(Model::gauss_newton, v, out);
-    add_product(v, out);
+    if (with_A_) {
+      add_product(v, out);
+    }
   }
   bool diagonal(Output out) const {
     if (!now_->diagonal(Model::gauss_newton, out)) {
       return false;
     }
-    for (std::size_t i = 0; i < out.size(); ++i) {
+    for (std::size_t i = 0; with_A_ && i < out.size(); ++i) {
       out[i] += A_[i + i * out.size()];
     }
     return true;
@@ -101,7 +123,7 @@ class Nl2solSecant {
         KAPPA_OK) {
       return false;
     }
-    for (std::size_t j = 0; j < n; ++j) {
+    for (std::size_t j = 0; with_A_ && j < n; ++j) {
       for (std::size_t i = 0; i < n; ++i) {
         out[i + j * stride] += A_[i + j * n];
       }
@@ -110,6 +132,24 @@ class Nl2solSecant {
   }
 
  private:
+  /// Each model's error at the step that was just taken; A is still that of the point it began at.
+  void compare(const Point& now, const Point& before, Vector s) {
+    const double actual = before.value() - now.value();
+    const double slope = dot(before.gradient(), s);
+    const auto error = [&](double quadratic) { return std::fabs(-(slope + 0.5 * quadratic) - actual); };
+    before.product(Model::gauss_newton, s, w_);
+    const double outer = dot(s, w_);
+    std::fill(w_.begin(), w_.end(), 0.0);
+    add_product(s, w_);
+    const double without = error(outer);
+    const double with = error(outer + dot(s, w_));
+    const double used = with_A_ ? with : without;
+    const double noise = 10 * 2.220446049250313e-16 * std::fabs(before.value());
+    if (used > noise && margin_ * std::min(with, without) < used) {
+      with_A_ = with < without;
+    }
+  }
+
   void learn(const Point& now, const Point& before, Vector s) {
     const Vector g = now.gradient();
     for (std::size_t i = 0; i < y_.size(); ++i) {
@@ -165,7 +205,10 @@ class Nl2solSecant {
     }
   }
 
+  bool switches_;
+  double margin_;
   std::int64_t dense_limit_;
+  bool with_A_ = false;
   std::vector<double> A_;  ///< n x n, both triangles
   std::vector<double> y_, sharp_, w_;
   std::optional<Point> now_;

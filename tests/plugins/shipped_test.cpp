@@ -81,9 +81,9 @@ TEST_CASE("shipped curvatures keep the operator laws along a path") {
   shipped("lbfgs");
   shipped("tutorial");
   shipped("structured_secant");
-  for (const Spec& spec :
-       {Spec("lbfgs"), Spec("lbfgs", {{"memory", std::int64_t{2}}}), Spec("sr1"),
-        Spec("sr1", {{"memory", std::int64_t{3}}}), Spec("two-point"), Spec("nl2sol-secant")}) {
+  for (const Spec& spec : {Spec("lbfgs"), Spec("lbfgs", {{"memory", std::int64_t{2}}}), Spec("sr1"),
+                           Spec("sr1", {{"memory", std::int64_t{3}}}), Spec("two-point"),
+                           Spec("nl2sol-secant"), Spec("nl2sol-secant", {{"switch", false}})}) {
     for (const char* address : {"mgh:rosenbrock", "mgh:brown-dennis", "mgh:watson"}) {
       CAPTURE(spec.name, address);
       const auto curvature = registry().curvature(spec.name).make(spec.options);
@@ -200,22 +200,24 @@ TEST_CASE("two-point fits the last step") {
   CHECK(fitted >= 3);
 }
 
-TEST_CASE("nl2sol-secant takes the steps of the built-in structured-secant") {
+TEST_CASE("nl2sol-secant takes the steps of the built-in model-switch and structured-secant") {
   shipped("structured_secant");
   for (const char* address :
        {"nist:Misra1a", "nist:MGH17", "mgh:brown-dennis", "mgh:meyer", "mgh:bard", "mgh:jennrich-sampson"}) {
     CAPTURE(address);
     const Target target = load_target(address);
     for (const Method& method : {levenberg_marquardt(), newton()}) {
-      Method own = method;
-      Method plugged = method;
-      own.curvature = {"structured-secant"};
-      plugged.curvature = {"nl2sol-secant"};
-      const Result a = minimize(*target.problem, target.x0, own);
-      const Result b = minimize(*target.problem, target.x0, plugged);
-      CHECK(a.iterations == b.iterations);
-      CHECK(a.trials == b.trials);
-      CHECK(b.x == a.x);
+      for (const bool switches : {true, false}) {
+        Method own = method;
+        Method plugged = method;
+        own.curvature = {switches ? "model-switch" : "structured-secant"};
+        plugged.curvature = {"nl2sol-secant", {{"switch", switches}}};
+        const Result a = minimize(*target.problem, target.x0, own);
+        const Result b = minimize(*target.problem, target.x0, plugged);
+        CHECK(a.iterations == b.iterations);
+        CHECK(a.trials == b.trials);
+        CHECK(b.x == a.x);
+      }
     }
   }
 }
@@ -289,6 +291,7 @@ TEST_CASE("shipped plugins refuse options in a sentence") {
   CHECK(refusal("sr1", {{"skip", 0.0}}).find("between 0 and 1") != std::string::npos);
   CHECK(refusal("two-point", {{"share", 1.5}}).find("between 0 and 1") != std::string::npos);
   CHECK(refusal("nl2sol-secant", {{"dense_limit", std::int64_t{0}}}).find("at least 1") != std::string::npos);
+  CHECK(refusal("nl2sol-secant", {{"margin", 0.5}}).find("at least 1") != std::string::npos);
   CHECK(refusal("lbfgs", {{"memmory", std::int64_t{5}}}).find("memory") != std::string::npos);
 }
 
