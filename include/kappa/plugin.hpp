@@ -7,8 +7,9 @@
 //     explicit Scaled(const kappa::plugin::Options& given) : scale_(given.number("first")) {}
 //
 //     kappa::plugin::Needs needs() const { return {.previous = true}; }
-//     void refresh(const kappa::plugin::Point& now, const kappa::plugin::Point* before, kappa::plugin::Vector
-//     step); void multiply(kappa::plugin::Vector v, kappa::plugin::Output out) const;
+//     void refresh(const kappa::plugin::Point& now, const kappa::plugin::Point* before,
+//                  kappa::plugin::Vector step);
+//     void multiply(kappa::plugin::Vector v, kappa::plugin::Output out) const;
 //    private:
 //     double scale_;
 //   };

@@ -33,7 +33,7 @@ struct NetworkPlan {
     Index first_weight = 0;
     Index first_bias = 0;
     Index packed_bias = 0;
-    Index first_panel = 0;     ///< in weight_panels
+    Index first_panel = 0;  ///< in weight_panels
   };
 
   /// Inputs [panel, panel + 1) panel_units of a link: what one chunk of a weight gradient owns.

@@ -323,7 +323,7 @@ TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves"
   CHECK(done.out.find("| outer product ") != std::string::npos);
   const Json json = Json::parse(contents(file));
   CHECK(json.at("suite") == "pairs");
-  CHECK(json.at("rows").size() == 54);
+  CHECK(json.at("rows").size() == 108);
   for (const Json& row : json.at("rows")) {
     INFO(row.dump());
     CHECK(row.at("of") == 1);
@@ -344,7 +344,7 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"", "no suite is named"},
            {"nits",
             "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, "
-            "gaussian, logistic, network, all"},
+            "gaussian, logistic, network, learning, all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
            {"nist --methods levenberg", "there is no optimizer 'levenberg'"},
@@ -352,7 +352,8 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"nist --methods newton,curvature", "is no key=value"},
            {"nist --threads 0", "--threads"},
            {"nist --repeat none", "--repeat"},
-           {"nist --data file.txt", "--data is for the suites bal, posegraph, jacobian and logistic"},
+           {"nist --data file.txt",
+            "--data is for the suites bal, posegraph, jacobian, logistic and learning"},
            {"bal --data no-such-file.txt", "no-such-file.txt"},
            {"jacobian --data no-such-file.txt", "no-such-file.txt"},
            {"logistic --data no-such-file.txt", "no-such-file.txt"},

@@ -185,10 +185,10 @@ std::string read_file(const std::string& path) {
   return out.str();
 }
 
-const std::set<std::string> solve_keys = {"problem",       "method",        "outcome",       "termination",
-                                          "reason",        "active_bounds", "initial_value", "final_value",
-                                          "gradient_norm", "iterations",    "evaluations",   "seconds",
-                                          "threads",       "version",       "notes",         "x"};
+const std::set<std::string> solve_keys = {
+    "problem",       "method",      "outcome",       "termination", "reason",      "active_bounds",
+    "initial_value", "final_value", "gradient_norm", "iterations",  "evaluations", "seconds",
+    "threads",       "version",     "notes",         "x",           "epochs",      "gradient_equivalents"};
 
 std::set<std::string> keys_of(const Json& object) {
   std::set<std::string> out;

@@ -72,6 +72,10 @@ ProgressLine::~ProgressLine() {
 }
 
 void ProgressLine::observe(const Progress& p) {
+  // Where a step takes all samples every step is an epoch, and no line of its own unless it was validated.
+  if (p.event == Progress::Event::epoch && p.batches <= 1 && p.measures.empty()) {
+    return;
+  }
   if (p.event == Progress::Event::epoch) {
     const std::string epoch = epoch_line(p) + "\r\n";
     const std::lock_guard lock(mutex_);
@@ -97,7 +101,7 @@ void ProgressLine::draw() {
     const std::string finished = std::exchange(finished_, {});
     lock.unlock();
     line.resize(std::min(line.size(), columns() - 1));  // a longer one would wrap, and could not be redrawn
-    write_to_terminal("\r\033[K" + finished + line + "\033[K");
+    write_to_terminal((finished.empty() ? "" : "\r\033[K" + finished) + "\r" + line + "\033[K");
     drawn = true;
     lock.lock();
   }
