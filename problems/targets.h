@@ -7,6 +7,7 @@
 //   bal:generated/street?seed=2   a synthetic one (problems/io/bal_generated.h)
 //   g2o:FILE                      a pose graph (problems/io/g2o.h)
 //   g2o:generated/torus?seed=2    a synthetic one (problems/pose_graph/generated_pose_graph.h)
+//   plugin:NAME?key=value         a problem of a loaded plugin (kappa/plugin_host.h)
 //
 // A new scheme is one function that loads and one line in target_schemes().
 #pragma once
@@ -54,6 +55,10 @@ struct TargetScheme {
 
 /// All schemes.
 const std::vector<TargetScheme>& target_schemes();
+
+/// One more, from a plugin host or a program of the user's own, before targets are looked for from other
+/// threads. Throws Error where the name is taken.
+void add_target_scheme(TargetScheme scheme);
 
 /// Throws Error naming the valid schemes, the closest first.
 const TargetScheme& target_scheme(std::string_view name);
