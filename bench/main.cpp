@@ -16,6 +16,7 @@
 #include "bench/pairs.h"
 #include "bench/report.h"
 #include "bench/table.h"
+#include "kappa/plugin_host.h"
 
 namespace kappa::bench {
 
@@ -45,6 +46,7 @@ struct Arguments {
   std::vector<std::string> special;
   kappa::Index epochs = 8;
   bool grid = false;
+  std::vector<std::string> plugins;
 };
 
 /// A line of words about the work, on a terminal only.
@@ -269,6 +271,9 @@ PeakMemory peak_memory(const Arguments& a, int threads) {
                                       std::to_string(threads),
                                       "--trials",
                                       std::to_string(a.trials)};
+    for (const std::string& plugin : a.plugins) {
+      words.insert(words.end(), {"--plugin", plugin});
+    }
     if (!a.methods.empty()) {
       words.emplace_back("--methods");
       words.insert(words.end(), a.methods.begin(), a.methods.end());
@@ -302,6 +307,10 @@ int print_peak_memory(const Plan& plan, const Arguments& a) {
 int run(Arguments& a, int argc, const char* const* argv) {
   Plan plan;
   try {
+    load_plugins_from_path();
+    for (const std::string& plugin : a.plugins) {
+      load_plugin(plugin);
+    }
     plan = make_plan(a);
   } catch (const Error& e) {
     std::fprintf(stderr, "kappa-bench: %s\n", e.what());
@@ -408,6 +417,10 @@ int main(int argc, char** argv) {
   app.add_option(
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");
+  app.add_option("--plugin", a.plugins,
+                 "load a plugin, whose parts --methods may then name; may be given many times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
   app.add_option("--data", a.data,
                  "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; logistic: libsvm files; "

@@ -304,10 +304,8 @@ std::vector<OptionInfo> generated_keys() {
   };
 }
 
-}  // namespace
-
-const std::vector<TargetScheme>& target_schemes() {
-  static const std::vector<TargetScheme> schemes = {
+std::vector<TargetScheme>& schemes_so_far() {
+  static std::vector<TargetScheme> schemes = {
       {"nist",
        "The 27 nonlinear regressions of NIST's Statistical Reference Datasets.",
        "nist:Misra1a?start=2",
@@ -360,13 +358,24 @@ const std::vector<TargetScheme>& target_schemes() {
   return schemes;
 }
 
-namespace {
-
 std::string scheme_names(std::string_view closest_to) {
   return detail::closest_first(closest_to, names_of(target_schemes()));
 }
 
 }  // namespace
+
+const std::vector<TargetScheme>& target_schemes() {
+  return schemes_so_far();
+}
+
+void add_target_scheme(TargetScheme scheme) {
+  for (const TargetScheme& other : target_schemes()) {
+    if (other.name == scheme.name) {
+      throw Error("there is a target scheme '" + scheme.name + "' already; give the new one another name");
+    }
+  }
+  schemes_so_far().push_back(std::move(scheme));
+}
 
 const TargetScheme& target_scheme(std::string_view name) {
   for (const TargetScheme& scheme : target_schemes()) {

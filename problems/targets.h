@@ -10,6 +10,7 @@
 //   gaussian:enso                 a Gaussian process (problems/likelihood/gaussian_target.h)
 //   libsvm:FILE?C=100&bias=1      logistic regression (kappa/linear_model.h), also csv:FILE
 //   network:784-128-10?data=FILE  a feed-forward network (problems/learning/network_target.h)
+//   plugin:NAME?key=value         a problem of a loaded plugin (kappa/plugin_host.h)
 //
 // A new scheme is one function that loads and one line in target_schemes().
 #pragma once
@@ -57,6 +58,10 @@ struct TargetScheme {
 
 /// All schemes.
 const std::vector<TargetScheme>& target_schemes();
+
+/// One more, from a plugin host or a program of the user's own, before targets are looked for from other
+/// threads. Throws Error where the name is taken.
+void add_target_scheme(TargetScheme scheme);
 
 /// Throws Error naming the valid schemes, the closest first.
 const TargetScheme& target_scheme(std::string_view name);

@@ -14,6 +14,7 @@
 #include "kappa/version.h"
 #include "plugins/host/library.h"
 #include "plugins/host/object.h"
+#include "problems/targets.h"
 
 namespace kappa {
 
@@ -346,6 +347,54 @@ const SharedPart& find_part(std::string_view name, std::vector<SharedPart> Loade
                              : "; there are " + detail::closest_first(name, std::move(known))));
 }
 
+/// NAME?key=value&key=value, the keys as options of the problem.
+Target load_plugin_target(std::string_view text) {
+  Options options;
+  std::string_view rest = text.substr(std::min(text.find('?'), text.size()));
+  const std::string_view name = text.substr(0, text.size() - rest.size());
+  while (!rest.empty()) {
+    rest.remove_prefix(1);  // ? or &
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos || equals == 0) {
+      throw Error("plugin:" + std::string(text) + ": cannot read '" + std::string(pair) +
+                  "'; write key=value");
+    }
+    options.set(std::string(pair.substr(0, equals)), std::string(pair.substr(equals + 1)));
+    rest.remove_prefix(pair.size());
+  }
+  PluginProblem made = plugin_problem(name, options);
+  Target out;
+  out.name = text;
+  out.problem = std::move(made.problem);
+  out.x0 = std::move(made.x0);
+  return out;
+}
+
+std::vector<std::string> plugin_target_names() {
+  std::vector<std::string> out;
+  for (const LoadedPlugin* plugin : loaded_plugins()) {
+    for (const PartInfo& problem : plugin->problems) {
+      out.push_back(problem.name);
+    }
+  }
+  return out;
+}
+
+/// Targets plugin:NAME, from the first plugin that is loaded.
+void add_plugin_targets() {
+  static const bool added = [] {
+    add_target_scheme({"plugin",
+                       "The problems of the plugins that are loaded; their options are the keys.",
+                       "plugin:NAME?key=value",
+                       {},
+                       plugin_target_names,
+                       load_plugin_target});
+    return true;
+  }();
+  static_cast<void>(added);
+}
+
 }  // namespace
 
 namespace detail {
@@ -427,6 +476,7 @@ const LoadedPlugin& load_plugin(const std::string& path) {
     for (const SharedPart& part : parts) {
       enter(part, loaded);
     }
+    add_plugin_targets();
   } catch (...) {
     s.plugins.pop_back();
     // Where its entry has run, the library may have threads, and what it threw is its code's: it stays

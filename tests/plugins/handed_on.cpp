@@ -38,6 +38,10 @@ class HandedOn {
 
 }  // namespace
 
-KAPPA_PLUGIN("handed-on", "1.0",
-             plugin::curvature<HandedOn>("handed-on", "The problem's own Gauss-Newton model.",
+#ifndef HANDED_ON
+#define HANDED_ON "handed-on"
+#endif
+
+KAPPA_PLUGIN(HANDED_ON, "1.0",
+             plugin::curvature<HandedOn>(HANDED_ON, "The problem's own Gauss-Newton model.",
                                          "Nocedal & Wright 2006, eq. 10.24"))

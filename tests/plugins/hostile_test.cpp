@@ -10,16 +10,14 @@
 #include "kappa/kappa.h"
 #include "kappa/plugin_host.h"
 #include "kappa/residuals.h"
+#include "loaded.h"
 #include "problems/targets.h"
 #include "support/catch.h"
 
 namespace {
 
 using namespace kappa;
-
-std::string built(const std::string& name) {
-  return std::string(KAPPA_TEST_PLUGINS) + "/" + name + ".so";
-}
+using test::built;
 
 bool says(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
@@ -36,8 +34,7 @@ std::string error_of(const F& f) {
 }
 
 void load_hostile() {
-  static const LoadedPlugin& plugin = load_plugin(built("hostile_parts"));
-  CHECK(plugin.name == "hostile");
+  CHECK(test::loaded("hostile_parts").name == "hostile");
 }
 
 Options fault(const std::string& name) {

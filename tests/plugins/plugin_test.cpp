@@ -7,6 +7,7 @@
 
 #include "kappa/kappa.h"
 #include "kappa/plugin_host.h"
+#include "loaded.h"
 #include "problems/targets.h"
 #include "support/catch.h"
 
@@ -14,15 +15,11 @@ namespace {
 
 using namespace kappa;
 using Catch::Matchers::Contains;
-
-std::string built(const std::string& name) {
-  return std::string(KAPPA_TEST_PLUGINS) + "/" + name + ".so";
-}
+using test::built;
 
 /// The plugins that all tests of this program share, loaded once.
 const LoadedPlugin& handed_on() {
-  static const LoadedPlugin& plugin = load_plugin(built("handed_on"));
-  return plugin;
+  return test::loaded("handed_on");
 }
 
 /// What loading says, or empty where it works.

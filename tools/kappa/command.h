@@ -20,5 +20,6 @@ using Run = std::function<int()>;
 
 void add_solve(CLI::App& app, Run& run);
 void add_list(CLI::App& app, Run& run);
+void add_plugin(CLI::App& app, Run& run);
 
 }  // namespace kappa::cli

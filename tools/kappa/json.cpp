@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "kappa/plugin_host.h"
 #include "kappa/version.h"
 
 namespace kappa::cli {
@@ -82,10 +83,10 @@ std::string json(const Solved& solved) {
   return dump(out);
 }
 
-std::string json(const std::vector<TargetScheme>& schemes, const std::vector<PartInfo>& parts) {
+std::string json(const Listing& listing) {
   Object out;
   out["schemes"] = Object::array();
-  for (const TargetScheme& scheme : schemes) {
+  for (const TargetScheme& scheme : listing.schemes) {
     out["schemes"].push_back({{"name", scheme.name},
                               {"summary", scheme.summary},
                               {"example", scheme.example},
@@ -93,13 +94,17 @@ std::string json(const std::vector<TargetScheme>& schemes, const std::vector<Par
                               {"names", scheme.names()}});
   }
   out["parts"] = Object::array();
-  for (const PartInfo& part : parts) {
-    out["parts"].push_back({{"kind", name(part.kind)},
+  for (const auto& [kind, part] : listing.parts) {
+    out["parts"].push_back({{"kind", kind},
                             {"name", part.name},
                             {"summary", part.summary},
                             {"source", part.source},
                             {"origin", part.origin},
                             {"options", options(part.options)}});
+  }
+  out["plugins"] = Object::array();
+  for (const LoadedPlugin* plugin : loaded_plugins()) {
+    out["plugins"].push_back({{"name", plugin->name}, {"version", plugin->version}, {"path", plugin->path}});
   }
   out["version"] = version;
   return dump(out);

@@ -14,7 +14,19 @@ inline constexpr Index json_dimension_limit = 100;
 
 std::string json(const Solved& solved);
 
-/// What `kappa list` shows: schemes and parts. The names of a scheme's targets are part of it.
-std::string json(const std::vector<TargetScheme>& schemes, const std::vector<PartInfo>& parts);
+/// A part and its kind: that of the registry, or loss or problem where a plugin has one.
+struct ListedPart {
+  std::string kind;
+  PartInfo info;
+};
+
+/// What `kappa list` shows.
+struct Listing {
+  std::vector<TargetScheme> schemes;
+  std::vector<ListedPart> parts;
+};
+
+/// The names of a scheme's targets are part of it, and so are the plugins that are loaded.
+std::string json(const Listing& listing);
 
 }  // namespace kappa::cli

@@ -1,10 +1,14 @@
 // kappa list [NAME]: the target schemes and the registered parts, or everything about one of them.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "command.h"
 #include "core/option_checks.h"
 #include "json.h"
+#include "kappa/plugin_host.h"
+#include "plugins.h"
 #include "text.h"
 
 namespace kappa::cli {
@@ -13,19 +17,35 @@ namespace {
 
 using enum Table::Align;
 
-struct Listing {
-  std::vector<TargetScheme> schemes;
-  std::vector<PartInfo> parts;
-};
+constexpr const char* kinds[] = {"optimizer", "curvature", "step", "acceptance", "loss", "problem"};
 
 bool is_kind(const std::string& name) {
-  for (const PartKind kind :
-       {PartKind::optimizer, PartKind::curvature, PartKind::step, PartKind::acceptance}) {
-    if (name == kappa::name(kind)) {
-      return true;
+  return std::find(std::begin(kinds), std::end(kinds), name) != std::end(kinds);
+}
+
+/// Losses and problems of plugins, which have no kind in the registry.
+std::vector<ListedPart> outside_registry() {
+  std::vector<ListedPart> out;
+  for (const LoadedPlugin* plugin : loaded_plugins()) {
+    for (const PartInfo& loss : plugin->losses) {
+      out.push_back({"loss", loss});
+    }
+    for (const PartInfo& problem : plugin->problems) {
+      out.push_back({"problem", problem});
     }
   }
-  return false;
+  return out;
+}
+
+std::vector<ListedPart> all_parts() {
+  std::vector<ListedPart> out;
+  for (const PartInfo& part : registry().list()) {
+    out.push_back({kappa::name(part.kind), part});
+  }
+  for (ListedPart& part : outside_registry()) {
+    out.push_back(std::move(part));
+  }
+  return out;
 }
 
 /// All, or those of this name. A part's kind names all parts of its kind.
@@ -38,14 +58,14 @@ Listing find(const std::string& name) {
       out.schemes.push_back(scheme);
     }
   }
-  for (const PartInfo& part : registry().list()) {
-    known.push_back(part.name);
-    known.emplace_back(kappa::name(part.kind));
-    if (name.empty() || name == part.name || name == kappa::name(part.kind)) {
+  for (const ListedPart& part : all_parts()) {
+    known.push_back(part.info.name);
+    known.push_back(part.kind);
+    if (name.empty() || name == part.info.name || name == part.kind) {
       out.parts.push_back(part);
     }
   }
-  if (out.schemes.empty() && out.parts.empty()) {
+  if (out.schemes.empty() && out.parts.empty() && !is_kind(name)) {
     const std::string closest = detail::closest_first(name, known);
     throw Error("there is no scheme or part '" + name + "'; the closest name is " +
                 closest.substr(0, closest.find(',')) + "; kappa list shows all");
@@ -62,16 +82,15 @@ std::string overview(const Listing& listing) {
     }
     out += "targets, SCHEME:NAME\n" + table.text();
   }
-  for (const PartKind kind :
-       {PartKind::optimizer, PartKind::curvature, PartKind::step, PartKind::acceptance}) {
+  for (const char* kind : kinds) {
     Table table({left, left, left}, "  ");
-    for (const PartInfo& part : listing.parts) {
+    for (const ListedPart& part : listing.parts) {
       if (part.kind == kind) {
-        table.add({part.name, part.origin, part.summary});
+        table.add({part.info.name, part.info.origin, part.info.summary});
       }
     }
     if (!table.empty()) {
-      out += (out.empty() ? "" : "\n") + std::string(name(kind)) + "\n" + table.text();
+      out += (out.empty() ? "" : "\n") + std::string(kind) + "\n" + table.text();
     }
   }
   return out + "\nkappa list NAME shows the options of a part, or the names of a scheme.\n";
@@ -87,13 +106,13 @@ std::string options(const std::vector<OptionInfo>& given, const char* what) {
   return given.empty() ? "  no " + std::string(what) + "s\n" : table.text();
 }
 
-std::string describe(const PartInfo& part) {
+std::string describe(const ListedPart& listed) {
+  const PartInfo& part = listed.info;
   Table table({left, left}, "  ");
   table.add({"summary", part.summary});
   table.add({"source", part.source});
   table.add({"origin", part.origin});
-  return std::string(name(part.kind)) + " " + part.name + "\n" + table.text() + "\n" +
-         options(part.options, "option");
+  return listed.kind + " " + part.name + "\n" + table.text() + "\n" + options(part.options, "option");
 }
 
 std::string describe(const TargetScheme& scheme) {
@@ -115,7 +134,7 @@ std::string details(const Listing& listing) {
   for (const TargetScheme& scheme : listing.schemes) {
     out += (out.empty() ? "" : "\n") + describe(scheme);
   }
-  for (const PartInfo& part : listing.parts) {
+  for (const ListedPart& part : listing.parts) {
     out += (out.empty() ? "" : "\n") + describe(part);
   }
   return out;
@@ -127,17 +146,20 @@ void add_list(CLI::App& app, Run& run) {
   struct Arguments {
     std::string name;
     bool json = false;
+    std::shared_ptr<std::vector<std::string>> plugins;
   };
   const auto given = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("list", "List target schemes and parts, or all about one of them");
   command->add_option("NAME", given->name,
                       "A scheme (nist), a part (nielsen-damping) or a kind of part (step)");
   command->add_flag("--json", given->json, "One JSON object on standard output");
+  given->plugins = add_plugin_option(*command);
   command->callback([given, &run] {
     run = [given] {
+      load_plugins(*given->plugins);
       const Listing listing = find(given->name);
       const bool many = given->name.empty() || is_kind(given->name);
-      print(given->json ? json(listing.schemes, listing.parts) : many ? overview(listing) : details(listing));
+      print(given->json ? json(listing) : many ? overview(listing) : details(listing));
       return 0;
     };
   });

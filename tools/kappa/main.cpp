@@ -22,6 +22,7 @@ const char* const examples = R"(Examples:
   kappa solve bal:generated/street --json       one JSON object on standard output
   kappa list                                    problems and parts
   kappa list nielsen-damping                    every option of a part
+  kappa plugin new mine                         a project for a curvature of one's own
 
 Exit status: 0 converged, 1 not converged, 2 set-up error, 130 stopped by Ctrl-C.)";
 
@@ -96,6 +97,7 @@ int run(int argc, char** argv) {
   Run command;
   add_solve(app, command);
   add_list(app, command);
+  add_plugin(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {  // --help and --version

@@ -13,6 +13,7 @@
 #include "json.h"
 #include "output.h"
 #include "picture.h"
+#include "plugins.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
@@ -46,6 +47,7 @@ int exit_status(const Result& result, int signal) {
 }  // namespace
 
 int solve(const SolveArguments& given) {
+  load_plugins(*given.plugins);
   const Method method = choose_method(given.method);
   if (!given.output.empty()) {
     check_writable("--output", given.output);

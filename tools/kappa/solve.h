@@ -1,8 +1,10 @@
 // kappa solve TARGET: everything on its command line, and what runs it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "covariance.h"
 #include "kappa/minimize.h"
@@ -24,6 +26,7 @@ struct SolveArguments {
   std::string output;   ///< empty: no file
   std::string picture;  ///< empty: no picture
   CovarianceRequest covariance;
+  std::shared_ptr<std::vector<std::string>> plugins;
 };
 
 /// Returns the exit status. Throws Error for whatever cannot be set up.

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "core/option_checks.h"
+#include "plugins.h"
 #include "solve.h"
 
 namespace kappa::cli {
@@ -154,6 +155,7 @@ void add_solve(CLI::App& app, Run& run) {
   add_stopping(*command, given->stopping);
   add_learning(*command, *given);
   add_checkpoint(*command, given->checkpoint);
+  given->plugins = add_plugin_option(*command);
   add(*command, "--threads", "N", "Threads to use [all cores]",
       [given](const std::string& text) { given->threads = read_threads(text); });
   command->add_flag("--json", given->json, "One JSON object on standard output instead of the summary");

@@ -1,0 +1,59 @@
+// `kappa plugin check`: the laws of each kind of part, on every part that a plugin offers.
+//
+//   const PluginCheck done = check_plugin(load_plugin("./libmine.so"));
+//   std::cout << text(done);
+//
+// A law is looked at on a set of problems; of each law and part one finding is kept, the worst. A law that
+// does not apply (an exact model on a problem that has none, a form that is not offered) is not among the
+// findings.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kappa/plugin_host.h"
+
+namespace kappa {
+
+struct CheckSettings {
+  /// Curvatures that claim to be the Hessian: compared with differences of gradients. Names of parts.
+  std::vector<std::string> exact;
+  /// Options of parts by name, where the defaults are not to be looked at.
+  std::function<Options(const std::string& part)> options;
+  /// How many allocations the process has made; empty where nobody counts, and then the law of no allocations
+  /// is not looked at. An allocation through malloc alone is not seen by a count of operator new.
+  std::function<std::uint64_t()> allocations;
+};
+
+enum class CheckVerdict : std::uint8_t {
+  kept,
+  broken,
+  noted  ///< a figure that no law bounds, such as a time
+};
+
+struct CheckFinding {
+  std::string part;  ///< "curvature mine"
+  std::string law;
+  CheckVerdict verdict = CheckVerdict::kept;
+  double figure = 0;
+  double allowed = 0;
+  std::string where;   ///< the problem with the worst figure
+  std::string advice;  ///< what to do where it is broken
+};
+
+struct PluginCheck {
+  std::string plugin;  ///< "mine 1.0 (/path/libmine.so)"
+  std::vector<CheckFinding> findings;
+  bool passed() const;
+};
+
+/// Throws Error where a part cannot be made.
+PluginCheck check_plugin(const LoadedPlugin& plugin, const CheckSettings& settings = {});
+
+/// A table, and below it what to do about each law that is broken.
+std::string text(const PluginCheck& check);
+std::string json(const PluginCheck& check);
+
+}  // namespace kappa
