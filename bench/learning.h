@@ -3,7 +3,10 @@
 //
 // After each epoch the value over the epoch's batches, and loss and accuracy on test data, against
 // gradient-equivalents (Result::gradient_equivalents) and seconds, from which judging the test data is left
-// out. With --grid each method is run with several rates, and the one with the best accuracy is shown in the
+// out. Methods end after --epochs or, for a comparison at equal work, after --work gradient-equivalents.
+// --task autoencoder learns the deep autoencoder 784-400-200-100-50-25 and back, a sigmoid at its end and the
+// mean square, and judges by the value over all samples (Hinton & Salakhutdinov 2006; Martens 2010, sec. 6).
+// With --grid each method is run with several rates, and the one with the best accuracy is shown in the
 // charts; otherwise with the rate that this found on Fashion-MNIST.
 #pragma once
 
@@ -21,7 +24,10 @@ struct LearningOptions {
   Index batch = 128;
   Index epochs = 8;
   bool grid = false;
+  double work = 0;   ///< gradient-equivalents after which a method ends; 0: after the epochs
   std::string only;  ///< methods whose name contains this
+  enum class Task { classes, autoencoder } task = Task::classes;
+  Index samples = 0;  ///< those learnt from, from the beginning; 0: all
   int threads = 1;
 };
 
@@ -39,6 +45,7 @@ struct LearningCurve {
   double rate = 0;
   bool chosen = false;  ///< the method's best rate
   std::string ended;    ///< in the solver's words
+  double value = 0;     ///< over all samples, at the end
   std::vector<LearningPoint> points;
 
   double best_accuracy() const;
@@ -47,6 +54,7 @@ struct LearningCurve {
 };
 
 struct LearningResult {
+  LearningOptions::Task task = LearningOptions::Task::classes;
   std::string data;
   std::string network;
   Index samples = 0;
@@ -55,13 +63,13 @@ struct LearningResult {
   std::vector<LearningCurve> curves;
 };
 
-/// The rates of --grid, by method, and the one taken without it.
+/// The rates of --grid, by method, and the one taken without it; for Hessian-free the first damping.
 struct LearningMethod {
   std::string name;
   std::vector<double> rates;
   double rate = 0;
 };
-const std::vector<LearningMethod>& learning_methods();
+const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task);
 
 /// Throws Error where the data cannot be read.
 LearningResult run_learning(const LearningOptions& options, const ProgressFunction& progress);

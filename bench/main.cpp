@@ -46,6 +46,9 @@ struct Arguments {
   std::vector<std::string> special;
   kappa::Index epochs = 8;
   bool grid = false;
+  double work = 0;
+  std::string task = "classes";
+  kappa::Index samples = 0;
   std::vector<std::string> plugins;
 };
 
@@ -385,7 +388,11 @@ int run(Arguments& a, int argc, const char* const* argv) {
     results.learning = run_learning({.data = a.data.empty() ? "" : a.data.front(),
                                      .epochs = a.epochs,
                                      .grid = a.grid,
+                                     .work = a.work,
                                      .only = a.only,
+                                     .task = a.task == "autoencoder" ? LearningOptions::Task::autoencoder
+                                                                     : LearningOptions::Task::classes,
+                                     .samples = a.samples,
                                      .threads = std::max(a.threads, 1)},
                                     show);
     print(learning_table(*results.learning));
@@ -445,6 +452,13 @@ int main(int argc, char** argv) {
   app.add_option("--peak-memory-of", a.peak_memory_of, "print the bytes one solver takes for one case")
       ->group("");  // how the program asks itself, not for the help
   app.add_option("--epochs", a.epochs, "learning: passes over the samples [8]")->check(CLI::Range(1, 100000));
+  app.add_option("--work", a.work,
+                 "learning: gradient-equivalents after which a method ends, instead of --epochs")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--task", a.task, "learning: classes or autoencoder [classes]")
+      ->check(CLI::IsMember({"classes", "autoencoder"}));
+  app.add_option("--samples", a.samples, "learning: samples learnt from [all]")
+      ->check(CLI::Range(1, 100000000));
   app.add_flag("--grid", a.grid, "learning: each method with several rates");
   app.set_version_flag("--version", "kappa-bench " KAPPA_VERSION);
   try {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <stop_token>
 
 #include "bench/chart.h"
 #include "bench/grid.h"
@@ -61,12 +62,18 @@ TrainAndTest read(const std::string& folder) {
   return out;
 }
 
-/// Notes the curve; what judging takes is not in its seconds.
+/// Notes the curve, without the time that judging takes, and ends it when its work is done.
 class Recorder final : public Observer {
  public:
-  Recorder(LearningCurve& curve, const double& judging) : curve_(curve), judging_(judging) {}
+  Recorder(LearningCurve& curve, const double& judging, double work)
+      : curve_(curve), judging_(judging), work_(work) {}
+
+  std::stop_token token() const { return stop_.get_token(); }
 
   void observe(const Progress& p) override {
+    if (work_ > 0 && p.gradient_equivalents >= work_) {
+      stop_.request_stop();
+    }
     if (p.event != Progress::Event::epoch) {
       return;
     }
@@ -83,6 +90,8 @@ class Recorder final : public Observer {
  private:
   LearningCurve& curve_;
   const double& judging_;
+  double work_;
+  std::stop_source stop_;
 };
 
 /// The test data, with the time that judging takes.
@@ -106,20 +115,38 @@ class Judge final : public Problem {
   double& seconds_;
 };
 
+/// Hessian-free sees a gradient of many samples and a curvature of few, drawn by themselves. The
+/// preconditioner is left out: the diagonal of a Gauss-Newton matrix takes a pass for each output.
+Method make_method(const LearningOptions& options, const std::string& method, double rate, Index samples) {
+  if (method != "hessian-free") {
+    return registry().optimizer(method).make(
+        {{"rate", rate}, {"batch", static_cast<std::int64_t>(options.batch)}});
+  }
+  const bool classes = options.task == LearningOptions::Task::classes;
+  const Index size = std::min<Index>(classes ? 5000 : 1000, samples);
+  return hessian_free(
+      {.step = {"hessian-free", {{"max_iterations", std::int64_t{30}}, {"exponent", 0.0}}},
+       .acceptance = {"martens-damping", {{"initial", rate}}},
+       .batch = {.size = size, .curvature_size = std::max<Index>(size / (classes ? 5 : 4), 1)}});
+}
+
 LearningCurve learn(const Network& train, const Network& test, const LearningOptions& options,
                     const std::string& method, double rate) {
   LearningCurve out{.method = method, .rate = rate, .ended = {}, .points = {}};
   double judging = 0;
   const Judge judge(test, judging);
-  Recorder recorder(out, judging);
+  Recorder recorder(out, judging, options.work);
   Stopping stopping;
-  stopping.max_epochs = options.epochs;
+  stopping.max_epochs = options.work > 0 ? std::numeric_limits<Index>::max() : options.epochs;
   stopping.max_iterations = stopping.max_evaluations = std::numeric_limits<Index>::max();
-  const Method made = registry().optimizer(method).make(
-      {{"rate", rate}, {"batch", static_cast<std::int64_t>(options.batch)}});
-  const Result result = minimize(train, train.initial(), made, stopping, &recorder,
-                                 {.validation = {.problem = &judge, .measure = "accuracy"}});
+  stopping.stop = recorder.token();
+  const bool classes = options.task == LearningOptions::Task::classes;
+  Session session;
+  session.validation = {.problem = classes ? &judge : nullptr, .measure = classes ? "accuracy" : ""};
+  const Result result = minimize(train, train.initial(), make_method(options, method, rate, train.terms()),
+                                 stopping, &recorder, session);
   out.ended = result.reason;
+  out.value = result.value;
   return out;
 }
 
@@ -189,7 +216,12 @@ double LearningCurve::work_to(double accuracy) const {
   return there != points.end() ? there->gradient_equivalents : infinity;
 }
 
-const std::vector<LearningMethod>& learning_methods() {
+const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task) {
+  static const std::vector<LearningMethod> autoencoder = {
+      {"hessian-free", {1, 10, 100}, 10},
+      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
+      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.1},
+  };
   static const std::vector<LearningMethod> all = {
       {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.01},
       {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.03},
@@ -199,20 +231,46 @@ const std::vector<LearningMethod>& learning_methods() {
       {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
       {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
       {"sgd", {0.1, 0.3, 1.0, 3.0}, 1.0},
+      {"hessian-free", {0.1, 1.0}, 1.0},
   };
-  return all;
+  return task == LearningOptions::Task::autoencoder ? autoencoder : all;
 }
 
+namespace {
+
+/// The first samples of a data set.
+void keep_first(Dataset& data, Index samples) {
+  if (samples <= 0 || samples >= data.samples()) {
+    return;
+  }
+  data.features.samples = samples;
+  data.features.value.resize(static_cast<std::size_t>(samples * data.features.size));
+  data.label.resize(static_cast<std::size_t>(samples));
+}
+
+}  // namespace
+
 LearningResult run_learning(const LearningOptions& options, const ProgressFunction& progress) {
-  const TrainAndTest data = read(options.data);
+  TrainAndTest data = read(options.data);
+  keep_first(data.train, options.samples);
+  const bool classes = options.task == LearningOptions::Task::classes;
   std::vector<Index> sizes = {data.train.features.size};
-  sizes.insert(sizes.end(), options.hidden.begin(), options.hidden.end());
-  sizes.push_back(static_cast<Index>(data.train.classes.size()));
-  const NetworkTopology topology = NetworkTopology::chain(sizes, Activation::tanh);
-  const NetworkOptions network{.precision = Precision::single_precision};
+  const std::vector<Index> code = {400, 200, 100, 50, 25, 50, 100, 200, 400};
+  const std::vector<Index>& hidden = classes ? options.hidden : code;
+  sizes.insert(sizes.end(), hidden.begin(), hidden.end());
+  sizes.push_back(classes ? static_cast<Index>(data.train.classes.size()) : sizes.front());
+  const NetworkTopology topology =
+      NetworkTopology::chain(sizes, Activation::tanh, classes ? Activation::linear : Activation::sigmoid);
+  NetworkOptions network;
+  network.precision = Precision::single_precision;
+  if (!classes) {
+    network.loss = NetworkLoss::mean_square;
+    network.targets = NetworkOptions::Targets::features;
+  }
   const Network train(topology, data.train, network);
   const Network test(topology, data.test, network);
-  LearningResult out{.data = data.name,
+  LearningResult out{.task = options.task,
+                     .data = data.name,
                      .network = {},
                      .samples = train.terms(),
                      .batch = options.batch,
@@ -223,7 +281,7 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
   }
   std::vector<LearningMethod> methods;
   std::size_t runs = 0;
-  for (LearningMethod m : learning_methods()) {
+  for (LearningMethod m : learning_methods(options.task)) {
     if (matches(m.name, options.only)) {
       m.rates = options.grid ? m.rates : std::vector<double>{m.rate};
       runs += m.rates.size();
@@ -239,9 +297,11 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
         progress(done++, runs, m.name + number(", rate %g", rate));
         out.curves.push_back(learn(train, test, options, m.name, rate));
       }
-      const auto best = std::max_element(
-          out.curves.begin() + static_cast<std::ptrdiff_t>(first), out.curves.end(),
-          [](const auto& a, const auto& b) { return a.best_accuracy() < b.best_accuracy(); });
+      const auto best =
+          std::max_element(out.curves.begin() + static_cast<std::ptrdiff_t>(first), out.curves.end(),
+                           [&](const auto& a, const auto& b) {
+                             return classes ? a.best_accuracy() < b.best_accuracy() : a.value > b.value;
+                           });
       best->chosen = true;
     }
   });
@@ -250,22 +310,34 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
 
 std::string learning_table(const LearningResult& result) {
   Grid grid(1);
-  grid.add({"method", "rate", "", "accuracy", "gradients to 88 %", "test loss", "train value", "gradients",
-            "seconds"});
+  const bool classes = result.task == LearningOptions::Task::classes;
+  std::vector<std::string> head = {"method", "rate", ""};
+  for (const char* column : {"accuracy", "gradients to 88 %", "test loss"}) {
+    if (classes) {
+      head.emplace_back(column);
+    }
+  }
+  head.insert(head.end(), {"value", "gradients", "seconds"});
+  grid.add(head);
   for (const LearningCurve& c : result.curves) {
     if (c.points.empty()) {
       continue;
     }
     const LearningPoint& last = c.points.back();
-    grid.add({c.method, number("%g", c.rate), c.chosen ? "*" : "", number("%.4f", c.best_accuracy()),
-              number("%.2f", c.work_to(bar)), number("%.4f", last.test_loss),
-              number("%.4f", last.train_value), number("%.2f", last.gradient_equivalents),
-              number("%.1f", last.seconds)});
+    std::vector<std::string> row = {c.method, number("%g", c.rate), c.chosen ? "*" : ""};
+    if (classes) {
+      row.insert(row.end(), {number("%.4f", c.best_accuracy()), number("%.2f", c.work_to(bar)),
+                             number("%.4f", last.test_loss)});
+    }
+    row.insert(row.end(), {number("%.4f", c.value), number("%.2f", last.gradient_equivalents),
+                           number("%.1f", last.seconds)});
+    grid.add(row);
   }
   return "Learning curves (learning): " + result.network + " on " + result.data + ", " +
          std::to_string(result.samples) + " samples, batch " + std::to_string(result.batch) + ", " +
          std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads") +
-         "; accuracy is the best on the test data, gradients are passes over the data\n\n" + grid.text();
+         (classes ? "; accuracy is the best on the test data" : "") +
+         "; value is over all samples at the end, gradients are passes over the data\n\n" + grid.text();
 }
 
 std::string learning_section(const LearningResult& result) {
