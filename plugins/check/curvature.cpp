@@ -216,8 +216,8 @@ void cost(const SymmetricOperator& B, const CheckSettings& settings, Findings& f
     for (int k = 0; k < products; ++k) {
       B.multiply(v, out);
     }
-    findings.require("allocations in a product",
-                     static_cast<double>(settings.allocations() - before) / products, 0,
+    const auto made = static_cast<double>(settings.allocations() - before);
+    findings.require("allocations in a product", made / products, 0,
                      "reserve the scratch of multiply in refresh, and use it again");
   }
   using Clock = std::chrono::steady_clock;

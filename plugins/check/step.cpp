@@ -155,8 +155,8 @@ void laws_on(const StepPart& part, const Options& options, const Model& model, c
     const std::uint64_t before = settings.allocations();
     Vector step = taken.back().step;
     solver->solve(control_of(part.control, values.back()), step);
-    findings.require("allocations in a solve for a new control",
-                     static_cast<double>(settings.allocations() - before), 0,
+    const auto made = static_cast<double>(settings.allocations() - before);
+    findings.require("allocations in a solve for a new control", made, 0,
                      "reserve the scratch of solve in prepare, and use it again");
   }
 }

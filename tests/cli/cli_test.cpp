@@ -459,6 +459,85 @@ TEST_CASE("list NAME shows the options of a part and the names of a scheme") {
   CHECK(mgh["schemes"][0]["names"].size() == 35);
 }
 
+TEST_CASE("a plugin's parts have the same names in list and solve, with where they come from") {
+  const std::string file = std::string(KAPPA_TEST_PLUGINS) + "/handed_on.so";
+  const Finished list = run({"list", "--json", "--plugin", file});
+  REQUIRE(list.status == 0);
+  const Json j = Json::parse(list.out);
+  REQUIRE(j["plugins"].size() == 1);
+  CHECK(j["plugins"][0]["path"].get<std::string>().ends_with("handed_on.so"));
+  const auto part = std::find_if(j["parts"].begin(), j["parts"].end(),
+                                 [](const Json& p) { return p["name"] == "handed-on"; });
+  REQUIRE(part != j["parts"].end());
+  CHECK((*part)["kind"] == "curvature");
+  CHECK((*part)["origin"].get<std::string>().find("plugin handed-on 1.0 (") == 0);
+  const Finished solve =
+      run({"solve", "nist:Misra1a", "--plugin", file, "--curvature", "handed-on", "--json"});
+  CHECK(solve.status == 0);
+  CHECK(Json::parse(solve.out)["method"]["curvature"] == "handed-on");
+  const Finished unknown = run({"solve", "nist:Misra1a", "--curvature", "handed-on"});
+  CHECK(unknown.status == 2);
+  const Finished absent = run({"list", "--plugin", "/nowhere/at/all.so"});
+  CHECK(absent.status == 2);
+  CHECK(absent.err.find("does not exist") != std::string::npos);
+}
+
+TEST_CASE("a plugin's problem is a target, its options the keys") {
+  const std::string file = std::string(KAPPA_TEST_PLUGINS) + "/hostile_parts.so";
+  const Finished good = run(
+      {"solve", "plugin:hostile-problem?fault=none", "--optimizer", "newton", "--plugin", file, "--json"});
+  CHECK(good.status == 0);
+  CHECK(Json::parse(good.out)["problem"] == "plugin:hostile-problem?fault=none");
+  for (const char* target : {"plugin:absent", "plugin:hostile-problem?fault",
+                             "plugin:hostile-problem?other=1", "plugin:hostile-problem?fault=start-nan"}) {
+    CAPTURE(target);
+    const Finished wrong = run({"solve", target, "--plugin", file});
+    CHECK(wrong.status == 2);
+    CHECK(std::count(wrong.err.begin(), wrong.err.end(), '\n') == 1);
+  }
+}
+
+TEST_CASE("plugin check ends with 0, 1 or 2 as the laws are kept, broken or cannot be looked at") {
+  const std::string folder = std::string(KAPPA_TEST_PLUGINS) + "/";
+  const Finished good = run({"plugin", "check", folder + "handed_on.so"});
+  INFO(good.out);
+  CHECK(good.status == 0);
+  CHECK(good.out.find("BROKEN") == std::string::npos);
+  const Finished wrong = run(
+      {"plugin", "check", folder + "hostile_parts.so", "--json", "--set", "hostile.fault=asymmetric-later"});
+  CHECK(wrong.status == 1);
+  CHECK(Json::parse(wrong.out)["passed"] == false);
+  const Finished claim = run({"plugin", "check", folder + "handed_on.so", "--exact", "handed-on"});
+  CHECK(claim.status == 1);
+  CHECK(claim.out.find("what to do") != std::string::npos);
+  const Finished none = run({"plugin", "check", folder + "hostile_no_symbol.so"});
+  CHECK(none.status == 2);
+  CHECK(none.err.find("has no symbol") != std::string::npos);
+  CHECK(run({"plugin"}).status == 2);
+}
+
+TEST_CASE("plugin new writes a project once, and only under a good name") {
+  const auto before = std::filesystem::current_path();
+  const auto folder = std::filesystem::temp_directory_path() / ("kappa_new_" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  std::filesystem::current_path(folder);
+  CHECK(run({"plugin", "new", "mine"}).status == 0);
+  CHECK(std::filesystem::exists("mine/mine.cpp"));
+  CHECK(run({"plugin", "new", "plain", "--language", "c"}).status == 0);
+  CHECK(std::filesystem::exists("plain/plain.c"));
+  const Finished again = run({"plugin", "new", "mine"});
+  CHECK(again.status == 2);
+  CHECK(again.err.find("nothing is overwritten") != std::string::npos);
+  for (const char* name : {"Mine", "../mine", "", "-x", "a b"}) {
+    CAPTURE(name);
+    CHECK(run({"plugin", "new", name}).status == 2);
+  }
+  CHECK(run({"plugin", "new", "other", "--language", "rust"}).status == 2);
+  CHECK_FALSE(std::filesystem::exists("other"));
+  std::filesystem::current_path(before);
+  std::filesystem::remove_all(folder);
+}
+
 TEST_CASE("in a pipe a solve says nothing on standard error, however long it takes") {
   const Finished done = run(endless({"--time-limit", "0.5"}));
   CHECK(done.err.empty());

@@ -1,11 +1,30 @@
 #!/usr/bin/env bash
 # Installs the build to a temporary folder and builds and runs the ten-line consumer against it; or, with
 # "subdirectory", builds the consumer with kappa as a subdirectory.
-# usage: install_test.sh find_package BUILD_DIR | subdirectory SOURCE_DIR BUILD_DIR
+# With "plugin": the program writes plugin projects, which are built against the installed kappa, checked and used.
+# usage: install_test.sh find_package BUILD_DIR | plugin BUILD_DIR | subdirectory SOURCE_DIR BUILD_DIR
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+if [ "$1" = plugin ]; then
+  cmake --install "$2" --prefix "$scratch/prefix" >/dev/null
+  kappa=$scratch/prefix/bin/kappa
+  cd "$scratch"
+  umask 022
+  for project in "mine c++" "plain c"; do
+    set -- $project
+    "$kappa" plugin new "$1" --language "$2" >/dev/null
+    cmake -S "$1" -B "$1/build" -DCMAKE_PREFIX_PATH="$scratch/prefix" >log
+    cmake --build "$1/build" >log 2>&1 || { cat log; exit 1; }
+    ! grep -i warning log
+    ctest --test-dir "$1/build" --output-on-failure >log || { cat log; exit 1; }
+    grep -q "100% tests passed, 0 tests failed out of 2" log
+    "$kappa" solve nist:Misra1a --plugin "$1/build/$1.so" --curvature "$1" --step damped-cholesky >/dev/null
+    echo "plugin project in $2: ok"
+  done
+  exit
+fi
 case $1 in
   find_package)
     cmake --install "$2" --prefix "$scratch/prefix" >/dev/null

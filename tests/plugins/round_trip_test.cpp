@@ -1,5 +1,6 @@
 // Built-in parts that are handed out through the C tables and taken back in give the same bits; so does a
 // plugin of version 1, and one that another compiler made.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -144,7 +145,11 @@ const kappa_step_solver* exported_step() {
   table.prepare = [](void* self, const kappa_subproblem* model, kappa_text) -> kappa_status {
     ExportedStep& step = step_of(self);
     step.B = std::make_unique<TableOperator>(*model->B);
-    step.metric.update(Weights({model->weights, at(model->size)}));
+    const ConstVectorRef weights(model->weights, at(model->size));
+    // The identity's norm is summed in another way than that of weights that are all 1.
+    const bool plain = std::all_of(weights.begin(), weights.end(), [](double w) { return w == 1; });
+    step.metric.reset(plain ? MetricKind::identity : MetricKind::marquardt);
+    step.metric.update(Weights(weights));
     return status_of(step.solver->prepare({*step.B, {model->gradient, at(model->size)}, step.metric}));
   };
   table.solve = [](void* self, double control, double* out, kappa_step_report* report) -> kappa_status {
