@@ -28,7 +28,7 @@ count=0
 for block in "$folder"/block.*; do
   case $block in
     *.cpp | *.c)
-      name=$(head -n 1 "$block" | sed -nE 's,^(//|/\*) ([A-Za-z0-9_.]+).*,\2,p')
+      name=$(head -n 1 "$block" | sed -nE 's,^(//|/\*) ([A-Za-z0-9_./-]+).*,\2,p')
       [ -n "$name" ] || { echo "docs_test: $(basename "$block") names no file in its first line" >&2; exit 1; }
       cp "$block" "$name"
       ;;
