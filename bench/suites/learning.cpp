@@ -220,15 +220,15 @@ const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task) 
   static const std::vector<LearningMethod> autoencoder = {
       {"hessian-free", {1, 10, 100}, 10},
       {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.1},
+      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.3},
   };
   static const std::vector<LearningMethod> all = {
-      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.01},
-      {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.03},
+      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.03},
+      {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.01},
       {"vsgd", {0.1, 0.3, 1.0}, 1.0},
-      {"adasecant", {0.1, 0.3, 1.0}, 0.3},
-      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
+      {"adasecant", {0.1, 0.3, 1.0}, 1.0},
+      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
+      {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
       {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
       {"sgd", {0.1, 0.3, 1.0, 3.0}, 1.0},
       {"hessian-free", {0.1, 1.0}, 1.0},
