@@ -220,7 +220,7 @@ const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task) 
   static const std::vector<LearningMethod> autoencoder = {
       {"hessian-free", {1, 10, 100}, 10},
       {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.3},
+      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.03},
   };
   static const std::vector<LearningMethod> all = {
       {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.03},
@@ -230,7 +230,7 @@ const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task) 
       {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
       {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
       {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.1, 0.3, 1.0, 3.0}, 1.0},
+      {"sgd", {0.1, 0.3, 1.0, 3.0}, 0.3},
       {"hessian-free", {0.1, 1.0}, 1.0},
   };
   return task == LearningOptions::Task::autoencoder ? autoencoder : all;
