@@ -164,7 +164,7 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
       if (diagonal_only(offers)) {
         return {"damped-cholesky", options, "step damped-cholesky: a diagonal is solved entry by entry"};
       }
-      if (offers.blocks && n > root_limit) {
+      if (offers.blocks && n > root_limit && B.blocks() != nullptr) {
         choose_for_blocks(B, *options, blocks);
         if (!blocks.name.empty()) {
           return {blocks.name, options, blocks.why.c_str()};
