@@ -19,6 +19,9 @@ class PluginOperator final : public SymmetricOperator {
  public:
   PluginOperator(const Object& object, const PointBridge& now) : object_(object), now_(now) {}
 
+  /// The curvature needs block matrices at every point.
+  void ask_for_blocks() { asks_for_blocks_ = true; }
+
   /// False, with the fault said, where the table is not one of an operator of this size.
   bool attach(const kappa_operator* table, Index size) {
     table_ = nullptr;
@@ -41,8 +44,9 @@ class PluginOperator final : public SymmetricOperator {
   Index size() const override { return size_; }
 
   void multiply(ConstVectorRef v, VectorRef out) const override {
-    if (call("multiply", [&](kappa_text) { return table_->multiply(table_->self, v.data(), out.data()); }) !=
-        KAPPA_OK) {
+    if (!keeps_its_word() || call("multiply", [&](kappa_text) {
+                               return table_->multiply(table_->self, v.data(), out.data());
+                             }) != KAPPA_OK) {
       std::fill(out.begin(), out.end(), std::numeric_limits<double>::quiet_NaN());
     }
   }
@@ -54,7 +58,7 @@ class PluginOperator final : public SymmetricOperator {
     const auto f = entry(table_, &kappa_operator::diagonal);
     return f != nullptr &&
            call("diagonal", [&](kappa_text) { return f(table_->self, out.data()); }) == KAPPA_OK &&
-           agrees(claims_.diagonal(*this, out));
+           (hands_on() || agrees(claims_.diagonal(*this, out)));
   }
   bool dense(MatrixRef out) const override {
     const auto f = entry(table_, &kappa_operator::dense);
@@ -120,13 +124,40 @@ class PluginOperator final : public SymmetricOperator {
   void start() {
     table_ = nullptr;
     claims_.start();
+    hands_on_.reset();
   }
 
   /// Whether multiply is a finite symmetric map, and positive semidefinite if it says so, as far as two
-  /// vectors tell; asked once in a solve.
-  bool keeps_its_word() const { return agrees(claims_.product(*this)); }
+  /// vectors tell; looked at once in a solve.
+  bool keeps_its_word() const {
+    if (looking_) {
+      return true;
+    }
+    looking_ = true;
+    const bool out = agrees(claims_.product(*this));
+    looking_ = false;
+    return out;
+  }
+
+  /// Whether the root of a small problem, or the blocks of a large one, which will be asked for, are the
+  /// point's own. Then there is nothing to look at before multiply itself is used. Asked once in a solve.
+  bool hands_on() const {
+    if (!hands_on_) {
+      constexpr Index small = 32;
+      hands_on_ = size_ <= small ? hands_root_on() : hands_blocks_on();
+    }
+    return *hands_on_;
+  }
 
  private:
+  bool hands_root_on() const {
+    const Root* own = offers().root ? root() : nullptr;
+    return own != nullptr && own != &root_;
+  }
+  bool hands_blocks_on() const {
+    return asks_for_blocks_ && offers().blocks && blocks() != nullptr && blocks_ != &copy_;
+  }
+
   static constexpr std::uint64_t largest_table = 4096;
   static constexpr Index most_rows = Index{1} << 40;
 
@@ -206,6 +237,9 @@ class PluginOperator final : public SymmetricOperator {
   const kappa_operator* table_ = nullptr;
   Index size_ = 0;
   mutable OperatorClaims claims_;
+  mutable std::optional<bool> hands_on_;
+  mutable bool looking_ = false;
+  bool asks_for_blocks_ = false;
   mutable Root root_;
   mutable BlockMatrix copy_;
   mutable const BlockMatrix* blocks_ = nullptr;
@@ -238,6 +272,9 @@ class PluginCurvature final : public Curvature {
     needs_.history = (needs.flags & KAPPA_NEEDS_PREVIOUS) != 0 ? CurvatureNeeds::History::previous_evaluation
                                                                : CurvatureNeeds::History::none;
     needs_.blocks = (needs.flags & KAPPA_NEEDS_BLOCKS) != 0;
+    if (needs_.blocks) {
+      operator_.ask_for_blocks();
+    }
   }
 
   CurvatureNeeds needs() const override { return needs_; }
@@ -272,7 +309,8 @@ class PluginCurvature final : public Curvature {
     }
     const kappa_operator* table = nullptr;
     object_.tell("at_point", [&] { table = object_.table().at_point(object_.self()); });
-    return operator_.attach(table, static_cast<Index>(now.gradient.size())) && operator_.keeps_its_word()
+    return operator_.attach(table, static_cast<Index>(now.gradient.size())) &&
+                   (operator_.hands_on() || operator_.keeps_its_word())
                ? Status::ok
                : Status::failed;
   }
