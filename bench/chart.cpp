@@ -165,11 +165,11 @@ std::string svg(const Chart& chart) {
       }
       y_before = y;
     }
-    out += "<path class=\"line s" + std::to_string(series.style % 6) + "\" d=\"" + path + "\"><title>" +
+    out += "<path class=\"line s" + std::to_string(series.style % 8) + "\" d=\"" + path + "\"><title>" +
            escape(series.name) + "</title></path>\n";
     if (chart.shape == Chart::Shape::line) {
       const double x = x_of(series.points.back().first);
-      out += "<circle class=\"end s" + std::to_string(series.style % 6) + "\" cx=\"" + coordinate(x) +
+      out += "<circle class=\"end s" + std::to_string(series.style % 8) + "\" cx=\"" + coordinate(x) +
              "\" cy=\"" + coordinate(y_before) + "\" r=\"3.5\"/>\n";
     }
   }

@@ -140,6 +140,34 @@ Json pairs_json(const PairsResult& pairs, const Provenance& provenance) {
   return out;
 }
 
+Json gaussian_json(const GaussianResult& measured, const Provenance& provenance) {
+  Json out = head("gaussian", provenance);
+  out["threads"] = measured.threads;
+  out["observations"] = measured.observations;
+  Json costs = Json::array();
+  for (const GaussianCost& row : measured.costs) {
+    costs.push_back({{"work", row.work},
+                     {"seconds", number(row.median)},
+                     {"seconds_all", numbers(row.seconds)},
+                     {"ratio_to_factorization", number(row.ratio)}});
+  }
+  Json fits = Json::array();
+  for (const GaussianFit& row : measured.fits) {
+    fits.push_back({{"problem", row.problem},
+                    {"method", row.method},
+                    {"converged", row.converged},
+                    {"value", number(row.value)},
+                    {"iterations", row.iterations},
+                    {"values", row.values},
+                    {"linearizations", row.linearizations},
+                    {"seconds", number(row.median)},
+                    {"seconds_all", numbers(row.seconds)}});
+  }
+  out["costs"] = std::move(costs);
+  out["fits"] = std::move(fits);
+  return out;
+}
+
 Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& provenance) {
   Json out = head("jacobian", provenance);
   out["threads"] = 1;
@@ -155,6 +183,84 @@ Json jacobian_json(const std::vector<JacobianRow>& measured, const Provenance& p
                     {"block_difference", number(row.difference)}});
   }
   out["rows"] = std::move(rows);
+  return out;
+}
+
+Json logistic_json(const std::vector<LogisticRow>& measured, const Provenance& provenance) {
+  Json out = head("logistic", provenance);
+  out["repeat"] = measured.front().seconds.size();
+  Json rows = Json::array();
+  for (const LogisticRow& row : measured) {
+    rows.push_back({{"problem", row.problem},
+                    {"C", row.C},
+                    {"solver", row.solver},
+                    {"threads", row.threads},
+                    {"seconds", number(row.median)},
+                    {"seconds_all", numbers(row.seconds)},
+                    {"liblinear_over_this", number(row.ratio)},
+                    {"value", number(row.value)},
+                    {"excess", number(row.excess)},
+                    {"gradient_ratio", number(row.gradient_ratio)},
+                    {"iterations", row.iterations},
+                    {"reason", row.reason}});
+  }
+  out["rows"] = std::move(rows);
+  return out;
+}
+
+Json network_json(const NetworkResult& measured, const Provenance& provenance) {
+  Json out = head("network", provenance);
+  Json rows = Json::array();
+  for (const NetworkRow& row : measured.rows) {
+    rows.push_back({{"problem", row.problem},
+                    {"threads", row.threads},
+                    {"work", row.work},
+                    {"milliseconds", number(row.median)},
+                    {"milliseconds_all", numbers(row.milliseconds)},
+                    {"gigaflops", number(row.gigaflops)},
+                    {"ratio", number(row.ratio)},
+                    {"ratio_means", row.ratio_means}});
+  }
+  out["rows"] = std::move(rows);
+  Json hessians = Json::array();
+  for (const HessianRow& row : measured.hessians) {
+    hessians.push_back({{"weights", row.weights},
+                        {"multiply_adds", number(row.multiply_adds)},
+                        {"milliseconds", number(row.milliseconds)}});
+  }
+  out["hessians"] = std::move(hessians);
+  out["work_slope"] = number(measured.work_slope);
+  out["time_slope"] = number(measured.time_slope);
+  return out;
+}
+
+Json learning_json(const LearningResult& result, const Provenance& provenance) {
+  Json out = head("learning", provenance);
+  out["threads"] = result.threads;
+  out["data"] = result.data;
+  out["network"] = result.network;
+  out["samples"] = result.samples;
+  out["batch"] = result.batch;
+  Json curves = Json::array();
+  for (const LearningCurve& curve : result.curves) {
+    Json points = Json::array();
+    for (const LearningPoint& p : curve.points) {
+      points.push_back({{"epoch", p.epoch},
+                        {"gradient_equivalents", number(p.gradient_equivalents)},
+                        {"seconds", number(p.seconds)},
+                        {"train_value", number(p.train_value)},
+                        {"test_loss", number(p.test_loss)},
+                        {"test_accuracy", number(p.test_accuracy)}});
+    }
+    curves.push_back({{"method", curve.method},
+                      {"rate", number(curve.rate)},
+                      {"chosen", curve.chosen},
+                      {"best_accuracy", number(curve.best_accuracy())},
+                      {"gradients_to_88_percent", number(curve.work_to(0.88))},
+                      {"ended", curve.ended},
+                      {"points", std::move(points)}});
+  }
+  out["curves"] = std::move(curves);
   return out;
 }
 
@@ -179,6 +285,18 @@ std::string json_text(const Provenance& provenance, const Results& results) {
   }
   if (!results.jacobian.empty()) {
     all.push_back(jacobian_json(results.jacobian, provenance));
+  }
+  if (results.gaussian) {
+    all.push_back(gaussian_json(*results.gaussian, provenance));
+  }
+  if (!results.logistic.empty()) {
+    all.push_back(logistic_json(results.logistic, provenance));
+  }
+  if (!results.network.empty()) {
+    all.push_back(network_json(results.network, provenance));
+  }
+  if (results.learning) {
+    all.push_back(learning_json(*results.learning, provenance));
   }
   const Json& out = all.size() == 1 ? all.front() : all;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -41,8 +42,10 @@ struct Arguments {
   kappa::Index trials = 200;
   bool speed_up = false;
   std::string peak_memory_of;
-  bool pairs = false;
-  bool jacobian = false;
+  /// Of special_suites, those that are named.
+  std::vector<std::string> special;
+  kappa::Index epochs = 8;
+  bool grid = false;
   std::vector<std::string> plugins;
 };
 
@@ -73,12 +76,22 @@ class ProgressLine {
   bool shown_ = false;
 };
 
+/// Suites that are no lists of problems to be solved: what they measure has a table of its own.
+constexpr std::array special_suites = {"pairs", "jacobian", "gaussian", "logistic", "network", "learning"};
+
+bool wants(const Arguments& a, const std::string& special) {
+  return std::find(a.special.begin(), a.special.end(), special) != a.special.end();
+}
+
 std::string suite_names() {
   std::string out;
   for (const Suite& suite : suites()) {
     out += std::string(suite.name) + ", ";
   }
-  return out + "pairs, jacobian, all";
+  for (const char* special : special_suites) {
+    out += std::string(special) + ", ";
+  }
+  return out + "all";
 }
 
 std::vector<const Suite*> chosen_suites(Arguments& a) {
@@ -93,10 +106,8 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
         std::find_if(suites().begin(), suites().end(), [&](const Suite& s) { return name == s.name; });
     if (found != suites().end()) {
       add(*found);
-    } else if (name == "pairs") {
-      a.pairs = true;
-    } else if (name == "jacobian") {
-      a.jacobian = true;
+    } else if (std::find(special_suites.begin(), special_suites.end(), name) != special_suites.end()) {
+      a.special.push_back(name);
     } else if (name == "all") {
       for (const Suite& suite : suites()) {
         add(suite);
@@ -105,7 +116,7 @@ std::vector<const Suite*> chosen_suites(Arguments& a) {
       throw Error("there is no suite '" + name + "'; valid names: " + suite_names());
     }
   }
-  if (out.empty() && !a.pairs && !a.jacobian) {
+  if (out.empty() && a.special.empty()) {
     throw Error("no suite is named; valid names: " + suite_names());
   }
   return out;
@@ -181,6 +192,7 @@ struct Plan {
   };
   std::vector<Part> parts;
   std::vector<JacobianCase> jacobian;
+  std::vector<LogisticCase> logistic;
   Family kappa;
   std::vector<Family> others;
   std::string report_file;
@@ -197,10 +209,14 @@ Plan make_plan(Arguments& a) {
   if (a.speed_up && (a.threads == 1 || (a.threads == 0 && this_machine().cores == 1))) {
     throw Error("--speed-up compares with one thread; it takes 2 or more --threads");
   }
-  if (!a.data.empty() && !a.jacobian && std::none_of(suites.begin(), suites.end(), [](const Suite* s) {
-        return s->name == std::string("bal") || s->name == std::string("posegraph");
-      })) {
-    throw Error("--data is for the suites bal, posegraph and jacobian, of which none is named");
+  const auto takes_data = [&](const std::string& name) {
+    return wants(a, name) ||
+           std::any_of(suites.begin(), suites.end(), [&](const Suite* s) { return name == s->name; });
+  };
+  if (!a.data.empty() && !takes_data("bal") && !takes_data("posegraph") && !takes_data("jacobian") &&
+      !takes_data("logistic") && !takes_data("learning")) {
+    throw Error(
+        "--data is for the suites bal, posegraph, jacobian, logistic and learning, of which none is named");
   }
   if (!a.json.empty()) {
     require_writable(a.json);
@@ -229,8 +245,11 @@ Plan make_plan(Arguments& a) {
     }
     out.parts.push_back({suite, std::move(cases)});
   }
-  if (a.jacobian) {
+  if (wants(a, "jacobian")) {
     out.jacobian = jacobian_cases(a.data);
+  }
+  if (wants(a, "logistic")) {
+    out.logistic = logistic_cases(a.data);
   }
   return out;
 }
@@ -334,16 +353,42 @@ int run(Arguments& a, int argc, const char* const* argv) {
   const ProgressFunction show = [&](std::size_t done, std::size_t of, const std::string& what) {
     line.show(done, of, what);
   };
-  if (a.pairs) {
+  bool first = results.suites.empty();
+  const auto print = [&](const std::string& text) {
+    line.clear();
+    std::cout << (first ? "" : "\n") << text << std::flush;
+    first = false;
+  };
+  const int threads = a.threads > 0 ? a.threads : this_machine().cores;
+  if (wants(a, "pairs")) {
     results.pairs = run_pairs(plan.parts.empty() ? a.only : "", std::max(a.threads, 1), show);
-    line.clear();
-    std::cout << (results.suites.empty() ? "" : "\n") << markdown(*results.pairs) << std::flush;
+    print(markdown(*results.pairs));
   }
-  if (a.jacobian) {
+  if (wants(a, "jacobian")) {
     results.jacobian = run_jacobian(plan.jacobian, a.repeat, show);
-    line.clear();
-    std::cout << (results.suites.empty() && !a.pairs ? "" : "\n") << jacobian_table(results.jacobian)
-              << std::flush;
+    print(jacobian_table(results.jacobian));
+  }
+  if (wants(a, "gaussian")) {
+    results.gaussian = run_gaussian(threads, a.repeat, show);
+    print(gaussian_table(*results.gaussian));
+  }
+  if (wants(a, "logistic")) {
+    results.logistic = run_logistic(
+        plan.logistic, {.most_threads = threads, .repeat = a.repeat, .methods = a.methods}, show);
+    print(logistic_table(results.logistic));
+  }
+  if (wants(a, "network")) {
+    results.network = run_network(a.repeat, threads, show);
+    print(network_table(results.network));
+  }
+  if (wants(a, "learning")) {
+    results.learning = run_learning({.data = a.data.empty() ? "" : a.data.front(),
+                                     .epochs = a.epochs,
+                                     .grid = a.grid,
+                                     .only = a.only,
+                                     .threads = std::max(a.threads, 1)},
+                                    show);
+    print(learning_table(*results.learning));
   }
   const Provenance provenance = provenance_of(argc, argv, plan.kappa, plan.others);
   if (!a.json.empty()) {
@@ -365,9 +410,7 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Runs kappa and its peers on standard collections of problems, and compares accuracy and time."};
   app.name("kappa-bench");
-  app.add_option("suites", a.suites,
-                 "nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, or all (the first five)")
-      ->type_name("SUITE...");
+  app.add_option("suites", a.suites, suite_names() + " (all: the first five)")->type_name("SUITE...");
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
       ->type_name("NAMES");
@@ -379,11 +422,14 @@ int main(int argc, char** argv) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   app.add_option("--only", a.only, "problems whose name contains this, or matches it where it has a *");
-  app.add_option("--data", a.data, "bal, posegraph, jacobian: files, or generated/KIND?key=value&...")
+  app.add_option("--data", a.data,
+                 "bal, posegraph, jacobian: files, or generated/KIND?key=value&...; logistic: libsvm files; "
+                 "learning: a folder of idx.gz files")
       ->type_name("PATH...");
   app.add_option("--best-known", a.best_known, "bal, posegraph: file of lines PROBLEM COST")
       ->type_name("FILE");
-  app.add_option("--threads", a.threads, "threads of every solver [1 for small problems, all for bal]")
+  app.add_option("--threads", a.threads,
+                 "threads of every solver [1 for small problems, all for bal and gaussian]")
       ->check(CLI::Range(1, 1024));
   app.add_option("--repeat", a.repeat, "samples of each time, of which the median counts [5]")
       ->check(CLI::Range(1, 100000));
@@ -398,7 +444,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000));
   app.add_option("--peak-memory-of", a.peak_memory_of, "print the bytes one solver takes for one case")
       ->group("");  // how the program asks itself, not for the help
-  app.add_flag("--pairs", a.pairs, "every curvature with every optimizer on the MGH set");
+  app.add_option("--epochs", a.epochs, "learning: passes over the samples [8]")->check(CLI::Range(1, 100000));
+  app.add_flag("--grid", a.grid, "learning: each method with several rates");
   app.set_version_flag("--version", "kappa-bench " KAPPA_VERSION);
   try {
     app.parse(argc, argv);

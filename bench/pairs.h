@@ -15,6 +15,7 @@ struct PairCell {
   int solved = 0;
   int of = 0;
   std::string refused;  ///< the sentence, empty where the pair runs
+  Index products = 0;   ///< with the curvature, over all problems
 };
 
 struct PairsResult {

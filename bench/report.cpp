@@ -590,6 +590,33 @@ std::string jacobian_section(const std::vector<JacobianRow>& rows) {
   return out + "</tbody></table></div>\n</section>\n";
 }
 
+std::string logistic_section(const std::vector<LogisticRow>& rows) {
+  Heads heads;
+  heads.add("problem", "t");
+  heads.add("C");
+  heads.add("solver", "t");
+  heads.add("threads");
+  heads.add("milliseconds", "first");
+  heads.add("LIBLINEAR over it");
+  heads.add("iterations");
+  std::string out =
+      "<section>\n<h2>Logistic regression</h2>\n<p class=\"soft\">From the parsed data to |g| at most 1e-6 "
+      "of its "
+      "start, medians of " +
+      std::to_string(rows.front().seconds.size()) +
+      ", interleaved.</p>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" + heads.html() +
+      "</tr></thead>\n<tbody>\n";
+  for (const LogisticRow& row : rows) {
+    out += "<tr>" + text_cell(row.problem) + cell(fixed_text(row.C, 0), row.C) + text_cell(row.solver) +
+           cell(std::to_string(row.threads), row.threads) +
+           cell(fixed_text(1e3 * row.median, 2), row.median, "first") +
+           cell(std::isnan(row.ratio) ? "" : fixed_text(row.ratio, 2) + "×",
+                std::isnan(row.ratio) ? 0 : row.ratio) +
+           cell(std::to_string(row.iterations), static_cast<double>(row.iterations)) + "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n</section>\n";
+}
+
 std::string header(const Provenance& p) {
   std::string out = "<header>\n<h1>kappa-bench</h1>\n";
   std::string names;
@@ -631,6 +658,12 @@ std::string report_html(const Provenance& provenance, const Results& results) {
   }
   if (!results.jacobian.empty()) {
     out += jacobian_section(results.jacobian);
+  }
+  if (!results.logistic.empty()) {
+    out += logistic_section(results.logistic);
+  }
+  if (results.learning) {
+    out += learning_section(*results.learning);
   }
   out +=
       "</main>\n<footer>Every solver gets the same residual functors, starts and threads. Building the "

@@ -1,6 +1,7 @@
 #include "kappa/bulk_vector.h"
 
 #include <array>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -65,6 +66,14 @@ class Kept {
   std::size_t total_ = 0;
 };
 
+/// In debug builds what has no value yet is not a number, so that tests see who reads it.
+void* poisoned(void* memory, [[maybe_unused]] std::size_t bytes) {
+#if !defined(NDEBUG)
+  std::memset(memory, 0xFF, bytes);
+#endif
+  return memory;
+}
+
 /// Never destroyed: vectors of static storage may be freed after it would be.
 Kept& kept() {
   static Kept* const instance = new Kept;
@@ -75,16 +84,16 @@ Kept& kept() {
 
 void* allocate_bulk(std::size_t bytes) {
   if (bytes < bulk) {
-    return ::operator new(bytes, cache_line);
+    return poisoned(::operator new(bytes, cache_line), bytes);
   }
   if (void* memory = kept().take(rounded(bytes))) {
-    return memory;
+    return poisoned(memory, bytes);
   }
   void* memory = ::operator new (rounded(bytes), std::align_val_t{large_page});
 #if defined(__linux__)
   madvise(memory, rounded(bytes), MADV_HUGEPAGE);  // advice only: whether it is taken does not matter
 #endif
-  return memory;
+  return poisoned(memory, bytes);
 }
 
 void free_bulk(void* memory, std::size_t bytes) noexcept {

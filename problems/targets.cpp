@@ -12,6 +12,9 @@
 #include "problems/analytic/nist_problem.h"
 #include "problems/io/bal_generated.h"
 #include "problems/io/g2o.h"
+#include "problems/learning/logistic_target.h"
+#include "problems/learning/network_target.h"
+#include "problems/likelihood/gaussian_target.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
@@ -231,6 +234,41 @@ Target load_graph(std::string_view text) {
   return out;
 }
 
+Target load_gaussian(std::string_view text) {
+  const auto [name, keys] = split_keys("gaussian", text);
+  require_name("gaussian", name, gaussian_target_names());
+  GaussianTarget made = make_gaussian_target(name, keys);
+  Target out;
+  out.name = text;
+  out.problem = std::make_unique<GaussianLikelihood>(std::move(made.problem));
+  out.x0 = std::move(made.start);
+  out.note = std::move(made.note);
+  return out;
+}
+
+Target load_logistic(const std::string& scheme, std::string_view text) {
+  const auto [name, keys] = split_keys(scheme, text);
+  NamedLogistic made = make_logistic(scheme, name, keys);
+  Target out;
+  out.name = text;
+  out.x0 = made.problem->initial();
+  out.problem = std::move(made.problem);
+  out.note = std::move(made.note);
+  return out;
+}
+
+Target load_network(std::string_view text) {
+  const auto [name, keys] = split_keys("network", text);
+  require_name("network", name, {"784-128-10"});
+  NamedNetwork made = make_network(name, keys);
+  Target out;
+  out.name = text;
+  out.x0 = std::move(made.x0);
+  out.problem = std::make_unique<Network>(std::move(made.network));
+  out.note = std::move(made.note);
+  return out;
+}
+
 std::vector<OptionInfo> generated_graph_keys() {
   const GeneratedPoseGraph d;
   const auto count = [](auto n) { return to_text(static_cast<std::int64_t>(n)); };
@@ -298,6 +336,24 @@ std::vector<TargetScheme>& schemes_so_far() {
          return std::vector<std::string>{"FILE", "generated/sphere", "generated/torus", "generated/grid"};
        },
        load_graph},
+      {"gaussian", "Gaussian-process regression: generated, NIST's series ENSO, or of a CSV file.",
+       "gaussian:generated?n=500&kernel=matern52+periodic&seed=1", gaussian_target_keys(),
+       gaussian_target_names, load_gaussian},
+      {"libsvm", "Logistic regression on the classes of a libsvm file, or on generated samples.",
+       "libsvm:generated?C=10", logistic_keys("libsvm"),
+       [] {
+         return std::vector<std::string>{"FILE", "generated"};
+       },
+       [](std::string_view text) { return load_logistic("libsvm", text); }},
+      {"csv", "Logistic regression on the classes of a file of comma-separated values.",
+       "csv:iris.csv?bias=1", logistic_keys("csv"), [] { return std::vector<std::string>{"FILE"}; },
+       [](std::string_view text) { return load_logistic("csv", text); }},
+      {"network", "A feed-forward network, by its layers' sizes, on data from a file or generated.",
+       "network:8-16-3?samples=500&decay=1e-4", network_keys(),
+       [] {
+         return std::vector<std::string>{"SIZES", "784-128-10", "4-5-4@0+1-3"};
+       },
+       load_network},
   };
   return schemes;
 }

@@ -8,6 +8,9 @@
 //   g2o:FILE                      a pose graph (problems/io/g2o.h)
 //   g2o:generated/torus?seed=2    a synthetic one (problems/pose_graph/generated_pose_graph.h)
 //   plugin:NAME?key=value         a problem of a loaded plugin (kappa/plugin_host.h)
+//   gaussian:enso                 a Gaussian process (problems/likelihood/gaussian_target.h)
+//   libsvm:FILE?C=100&bias=1      logistic regression (kappa/linear_model.h), also csv:FILE
+//   network:784-128-10?data=FILE  a feed-forward network (problems/learning/network_target.h)
 //
 // A new scheme is one function that loads and one line in target_schemes().
 #pragma once

@@ -4,7 +4,7 @@
 say() { printf '==> %s\n' "$*"; }
 fail() { printf 'kappa: %s\n' "$*" >&2; exit 1; }
 
-kappa_packages=(g++ cmake ninja-build libeigen3-dev libtbb-dev libxsimd-dev libceres-dev catch2 libcli11-dev nlohmann-json3-dev)
+kappa_packages=(g++ cmake ninja-build libeigen3-dev libtbb-dev libxsimd-dev zlib1g-dev libceres-dev liblinear-dev catch2 libcli11-dev nlohmann-json3-dev)
 
 # Installs the packages that dpkg does not know as installed. Says what it installs; does nothing otherwise.
 need_packages() {

@@ -6,6 +6,7 @@
 //         step = solve(control); evaluate trial; verdict = judge(trial)
 //         accept:  the trial slot becomes current; complete its derivatives; refresh; prepare
 //         retry:   solve again from the same point with the verdict's control
+//         alternative: an earlier iterate of the same solve is the next trial
 //
 // A trial is completed (derivatives, curvature) before the point it came from is given up, so a derivative
 // that is not finite is one more rejection and never the end of the accepted point.
@@ -16,6 +17,7 @@
 
 #include "kappa/random.h"
 #include "kappa/registry.h"
+#include "kappa/version.h"
 #include "solvers/parts.h"
 #include "solvers/text.h"
 #include "solvers/workspace.h"
@@ -77,11 +79,12 @@ void make_part(Made<Part>& made, std::string_view name, const Options& options, 
 
 class Solve {
  public:
-  Solve(const Problem& problem, const Method& method, const Stopping& stopping, Observer* observer,
-        Workspace::Impl& workspace)
+  Solve(const Problem& problem, const Method& method, const Stopping& stopping, const Session& session,
+        Observer* observer, Workspace::Impl& workspace)
       : problem_(problem),
         method_(method),
         stopping_(stopping),
+        session_(session),
         observer_(observer),
         w_(workspace),
         result_(workspace.result) {}
@@ -105,8 +108,12 @@ class Solve {
   bool restore_current(const Trial& trial);
   EvalStatus evaluate(Evaluation& at, Want want, const Sample& sample);
   EvalStatus complete(Evaluation& at);
+  Curvature::Status refresh_curvature(const Evaluation* previous, ConstVectorRef step);
+  const Evaluation* displaced(const Evaluation& from);
   Want trial_wants() const;
   void draw_samples();
+  void take_new_sample();
+  double dual_norm(const Evaluation& at);
   void note(const char* text);
   void observe(Progress::Event event, const Trial* trial);
   void progress_made(const Trial& trial);
@@ -121,26 +128,76 @@ class Solve {
   double curvature_along(ConstVectorRef direction);
   void write_result();
 
+  bool epoch_made();
+  bool judge_end();
+  void fingerprint_start();
+  void identify(State& s);
+  void loop_state(State& s);
+  void part_states(State& s);
+  void save();
+  void save_where_due();
+  void save_at_end();
+  bool resume();
+
+  bool checkpoints() const { return !session_.checkpoint.path.empty(); }
+  bool resumes() const { return checkpoints() && session_.checkpoint.start == Checkpoint::Start::resume; }
+  /// The share of the terms that the curvature's products see.
+  double product_share() const {
+    const MiniBatch& batch = method_.batch;
+    const Index size = own_batch() && batch.curvature_size > 0 ? batch.curvature_size : batch.size;
+    return size > 0
+               ? static_cast<double>(std::min(size, problem_.terms())) / static_cast<double>(problem_.terms())
+               : 1.0;
+  }
+  Index epoch() const { return sampled() ? static_cast<Index>(draws_ - 1) / batches_ : result_.iterations; }
+  double gradient_equivalents() const {
+    return evaluated_ + product_share() * static_cast<double>(w_.curvature->products());
+  }
+  double seconds() const {
+    return seconds_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
+  }
+
   bool schedule() const { return needs_ == TrialNeeds::nothing; }
-  bool sampled() const { return method_.batch.size > 0; }
+  bool sampled() const { return method_.batch.sampled(); }
+  bool own_batch() const { return method_.batch.own_curvature(); }
+  /// Whether the curvature is refreshed at its own batch alone.
+  bool curvature_alone() const { return own_batch() && !models_.empty() && renews_; }
 
   const Problem& problem_;
   const Method& method_;
   const Stopping& stopping_;
+  const Session& session_;
   Observer* observer_;
   Workspace::Impl& w_;
   Result& result_;
 
   Interrupt interrupt_;
+  const Interrupt* inside_ = &interrupt_;  ///< what evaluations are told
   Clock::time_point started_ = Clock::now();
   ModelSet models_;
   bool blocks_ = false;  ///< the step solver will want them
   bool history_ = false;
+  bool displaces_ = false;  ///< the curvature sees the gradient at another point
+  bool renews_ = true;      ///< the curvature reads the linearization at the point to come
   TrialNeeds needs_ = TrialNeeds::value;
   Control control_;
   Sample gradient_sample_;
   Sample curvature_sample_;
   std::uint64_t draws_ = 0;
+  Index batches_ = 1;  ///< of an epoch
+  Index epochs_ = 0;   ///< of which it was said that they are made
+  double epoch_sum_ = 0;
+  Index epoch_points_ = 0;
+  double evaluated_ = 0;  ///< gradient equivalents of evaluations
+  std::uint64_t fingerprint_ = 0;
+  Want arrived_with_ = Want::nothing;  ///< what the current point had before it was completed
+  bool had_buffer_ = false;  ///< the trial slot had a linearization where the checkpoint was written
+  double seconds_before_ = 0;
+  Index judged_at_ = -1;  ///< iteration of the point validated last
+  Index saved_at_ = -1;   ///< iteration of the last checkpoint
+  Clock::time_point saved_when_ = started_;
+  bool unsolved_ = true;  ///< no step was asked for since the last point was accepted
+  bool unsaved_ = false;  ///< the last checkpoint could not be written
   double gradient_norm_ = 0;
   double best_value_ = infinity;
   double best_gradient_norm_ = infinity;
@@ -152,6 +209,10 @@ class Solve {
   std::size_t notes_ = 0;
   Index trial_evaluations_ = 0;
   bool kept_ = false;
+  Trial kept_trial_;               ///< numbers of the kept trial
+  bool walking_ = false;           ///< the trial is one of several iterates of one solve
+  Index alternative_ = 0;          ///< of the last solve's earlier iterates, the next trial; 0: a new solve
+  double dual_gradient_norm_ = 0;  ///< where trial gradients are asked for
   Index blame_ = -1;
   bool expects_acceptance_ = true;
   bool refines_ = false;     ///< the problem re-solves part of a trial point
@@ -176,7 +237,10 @@ EvalStatus Solve::evaluate(Evaluation& at, Want want, const Sample& sample) {
   request.models = models_;
   request.blocks = blocks_;
   request.sample = sample;
-  request.interrupt = &interrupt_;
+  request.interrupt = inside_;
+  const double share =
+      sample.whole() ? 1.0 : static_cast<double>(sample.terms.size()) / static_cast<double>(problem_.terms());
+  evaluated_ += (includes(want, Want::gradient) ? 1.0 : 1.0 / 3) * share;
   result_.evaluations.value += includes(want, Want::value) ? 1 : 0;
   result_.evaluations.gradient += includes(want, Want::gradient) ? 1 : 0;
   result_.evaluations.linearization += includes(want, Want::linearization) ? 1 : 0;
@@ -207,12 +271,13 @@ EvalStatus Solve::complete(Evaluation& at) {
   if (!includes(at.have, Want::gradient)) {
     want = want | Want::gradient;
   }
-  const bool own_batch = sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own;
-  if (!models_.empty() && !own_batch && !includes(at.have, Want::linearization)) {
+  if (!models_.empty() && renews_ && !curvature_alone() && !includes(at.have, Want::linearization)) {
     want = want | Want::linearization;
   }
   EvalStatus status = want == Want::nothing ? EvalStatus::ok : evaluate(at, want, gradient_sample_);
-  if (status == EvalStatus::ok && own_batch && !models_.empty()) {
+  const bool there = includes(w_.curvature_point.have, Want::linearization) &&
+                     w_.curvature_point.sample == curvature_sample_.id && w_.curvature_point.x == at.x;
+  if (status == EvalStatus::ok && curvature_alone() && !there) {
     w_.curvature_point.reset(at.x, curvature_sample_.id);
     status =
         evaluate(w_.curvature_point, Want::value | Want::gradient | Want::linearization, curvature_sample_);
@@ -223,27 +288,55 @@ EvalStatus Solve::complete(Evaluation& at) {
   return status;
 }
 
-/// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
-/// terms, so that every term is seen once before any is seen twice.
+/// The curvature at the current, completed point.
+Curvature::Status Solve::refresh_curvature(const Evaluation* previous, ConstVectorRef step) {
+  const Evaluation& seen = curvature_alone() ? w_.curvature_point : w_.current;
+  if (displaces_) {
+    previous = displaced(seen);
+    step = previous != nullptr ? ConstVectorRef(w_.displacement) : ConstVectorRef();
+  }
+  return w_.curvature->refresh(seen, previous, step);
+}
+
+/// The gradient of the same sample where the curvature asks for it, or null where it cannot be had.
+const Evaluation* Solve::displaced(const Evaluation& from) {
+  w_.displacement.resize(w_.step.size());
+  if (!w_.curvature->displacement(from, w_.displacement)) {
+    return nullptr;
+  }
+  w_.displaced.reset(from.x, from.sample);
+  problem_.retract(from.x, w_.displacement, w_.displaced.x);
+  if (!all_finite(w_.displaced.x)) {
+    return nullptr;
+  }
+  if (w_.box.bounded() && w_.box.project(w_.displaced.x) > 0) {
+    problem_.local(from.x, w_.displaced.x, w_.displacement);
+  }
+  const bool there = evaluate(w_.displaced, Want::value | Want::gradient, gradient_sample_) == EvalStatus::ok;
+  return there ? &w_.displaced : nullptr;
+}
+
 /// What is asked of a trial point. Where evaluations are cheap and the last trial was accepted, everything at
 /// once: residuals and derivatives share their transcendental functions.
 Want Solve::trial_wants() const {
   constexpr Index few = 32;
-  const bool buffer = result_.iterations == 0 || w_.trial.linearization != nullptr;
+  const bool buffer = result_.iterations == 0 || had_buffer_ || w_.trial.linearization != nullptr;
   if (needs_ == TrialNeeds::value && expects_acceptance_ && buffer && problem_.dimension() <= few &&
-      !history_) {
+      !history_ && !sampled() && !own_batch() && !walking_) {
     return Want::value | Want::gradient | (models_.empty() ? Want::nothing : Want::linearization);
   }
   return needs_ == TrialNeeds::value_and_gradient ? Want::value | Want::gradient : Want::value;
 }
 
+/// The next mini-batch, and one for the curvature where it has its own. Each epoch is one permutation of the
+/// terms, so that no term is seen twice in it.
 void Solve::draw_samples() {
-  if (!sampled()) {
+  if (!sampled() && !own_batch()) {
     return;
   }
-  const auto draw = [&](std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
+  const auto draw = [&](Index wanted, std::vector<Index>& terms, std::uint64_t stream, Sample& sample) {
     const Index n = problem_.terms();
-    const Index size = std::min(method_.batch.size, n);
+    const Index size = std::min(wanted, n);
     const Index batches = n / size;
     const auto epoch = static_cast<std::uint64_t>(draws_) / static_cast<std::uint64_t>(batches);
     const auto within =
@@ -257,11 +350,25 @@ void Solve::draw_samples() {
     std::sort(terms.begin(), terms.end());
     sample = {draws_ + 1, terms};
   };
-  draw(w_.sample_terms, 1, gradient_sample_);
-  if (method_.batch.curvature == MiniBatch::CurvatureBatch::own) {
-    draw(w_.curvature_terms, 2, curvature_sample_);
+  const MiniBatch& batch = method_.batch;
+  if (sampled()) {
+    draw(batch.size, w_.sample_terms, 1, gradient_sample_);
+  }
+  if (own_batch()) {
+    draw(batch.curvature_size > 0 ? batch.curvature_size : batch.size, w_.curvature_terms, 2,
+         curvature_sample_);
   }
   ++draws_;
+}
+
+/// The next samples become those of the current point, where an acceptance compares values: what is known
+/// there of other terms is forgotten.
+void Solve::take_new_sample() {
+  draw_samples();
+  if (sampled()) {
+    w_.current.have = Want::nothing;
+    w_.current.sample = gradient_sample_.id;
+  }
 }
 
 void Solve::set_up(ConstVectorRef x0) {
@@ -289,7 +396,9 @@ void Solve::set_up(ConstVectorRef x0) {
   r.value = r.initial_value = r.gradient_norm = std::nan("");
   r.iterations = r.trials = r.factorizations = 0;
   r.evaluations = {};
-  r.seconds = 0;
+  r.gradient_equivalents = r.seconds = 0;
+  r.epochs = r.best_epoch = 0;
+  r.measures.clear();
   r.optimizer = method_.optimizer;
   r.step = method_.step.name;
   r.acceptance = method_.acceptance.name;
@@ -304,18 +413,26 @@ void Solve::set_up(ConstVectorRef x0) {
   models_ = needs.models;
   blocks_ = detail::expects_blocks(method_, problem_, needs, acceptance.control);
   history_ = needs.history == CurvatureNeeds::History::previous_evaluation;
+  displaces_ = needs.history == CurvatureNeeds::History::displaced_evaluation;
   if (method_.step.name != "auto") {
     detail::require_same_control(method_.step.name, registry().step(method_.step.name).control,
                                  method_.acceptance.name, acceptance.control);
   }
-  if (sampled() && !schedule()) {
-    throw Error(
-        "acceptance '" + method_.acceptance.name +
-        "' compares values, which mini-batches of different terms do not allow; use acceptance schedule");
+  if (sampled() && !w_.acceptance->takes_samples()) {
+    throw Error("acceptance '" + method_.acceptance.name +
+                "' compares values over iterations, which mini-batches of different terms do not allow; use "
+                "acceptance schedule or martens-damping");
   }
-  if (sampled() && problem_.terms() < 2) {
+  if (sampled() && !schedule() && history_) {
+    throw Error("curvature '" + std::string(curvature.name) +
+                "' compares gradients of two points, which have different terms here; use another curvature, "
+                "or set the batch size to 0");
+  }
+  if ((sampled() || own_batch()) && problem_.terms() < 2) {
     throw Error("mini-batches need a sum of terms, and this problem has one term; set the batch size to 0");
   }
+  batches_ = sampled() ? problem_.terms() / std::min(method_.batch.size, problem_.terms()) : 1;
+  w_.validation.start(session_.validation, problem_);
   refines_ = method_.inner.steps > 0;
   if (refines_ && needs_ != TrialNeeds::value) {
     throw Error("acceptance '" + method_.acceptance.name +
@@ -331,12 +448,22 @@ void Solve::set_up(ConstVectorRef x0) {
   if (stopping_.time_limit < std::chrono::duration<double>(1e9)) {
     interrupt_.deadline = started_ + std::chrono::duration_cast<Clock::duration>(stopping_.time_limit);
   }
+  // Short evaluations are not cut off, so that the solve stops at a point that can be saved.
+  if (checkpoints() && schedule()) {
+    inside_ = nullptr;
+  }
+  if (resumes()) {
+    w_.checkpoint = read_checkpoint(session_.checkpoint.path);
+  }
+  w_.curvature_point.have = Want::nothing;
   w_.metric.reset(method_.metric);
   w_.curvature->start();
   w_.step.assign(static_cast<std::size_t>(problem_.tangent_dimension()), 0.0);
   w_.kept_step.assign(w_.step.size(), 0.0);
   w_.carried.assign(w_.step.size(), 0.0);
   w_.best_x.assign(n, 0.0);
+  w_.kept.x.reserve(n);
+  w_.kept.gradient.reserve(w_.step.size());
 }
 
 /// The bounds, and a start inside them.
@@ -385,7 +512,9 @@ bool Solve::begin() {
         status == EvalStatus::ok) {
       result_.initial_value = w_.trial.value;
     }
+    evaluated_ = 0;  // it only judges
   }
+  renews_ = w_.curvature->due();
   w_.current.reset(result_.x, gradient_sample_.id);
   const EvalStatus status = complete(w_.current);
   if (includes(w_.current.have, Want::value)) {
@@ -401,9 +530,7 @@ bool Solve::begin() {
   for (const std::string& fact : problem_.notes(models_)) {
     note(fact.c_str());
   }
-  const Evaluation& seen =
-      includes(w_.current.have, Want::linearization) || models_.empty() ? w_.current : w_.curvature_point;
-  if (w_.curvature->refresh(seen, nullptr, {}) != Curvature::Status::ok) {
+  if (refresh_curvature(nullptr, {}) != Curvature::Status::ok) {
     return finish(Termination::curvature_failed);
   }
   settle_step_solver();
@@ -418,7 +545,7 @@ bool Solve::begin() {
   info.value = w_.current.value;
   info.variables = problem_.tangent_dimension();
   control_ = w_.acceptance->start(info);
-  observe(Progress::Event::start, nullptr);
+  fingerprint_start();
   return true;
 }
 
@@ -431,10 +558,30 @@ double Solve::point_norm() {
   return w_.metric.norm(w_.carried);
 }
 
+/// |g| in the metric's dual norm without the entries that press against a bound.
+double Solve::dual_norm(const Evaluation& at) {
+  if (!w_.box.bounded()) {
+    return w_.metric.dual_norm(at.gradient);
+  }
+  w_.carried.assign(at.gradient.begin(), at.gradient.end());
+  w_.box.clear_pressed(at.x, w_.carried);
+  return w_.metric.dual_norm(w_.carried);
+}
+
 /// The model at the current, refreshed point: metric, prepare.
 bool Solve::model_current() {
   gradient_norm_ = w_.box.stationarity(w_.current.x, w_.current.gradient);
+  // A point that ends the solve needs no step. What a damped solver finds there, the rank, is part of the
+  // result.
+  const bool last = result_.iterations > 0 && !sampled() && gradient_norm_ <= stopping_.gradient_tolerance;
+  if (last && w_.acceptance->control() != ControlKind::damping) {
+    return true;
+  }
   w_.metric.update(w_.curvature->at_point());
+  if (needs_ == TrialNeeds::value_and_gradient) {
+    dual_gradient_norm_ = dual_norm(w_.current);
+  }
+  alternative_ = 0;
   const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
   const StepStatus status =
       w_.box.bounded() ? w_.bounded_step.prepare(w_.current.x, model) : w_.step_solver->prepare(model);
@@ -464,6 +611,9 @@ bool Solve::stop_before_step() {
   if (result_.iterations >= stopping_.max_iterations) {
     return !finish(Termination::max_iterations);
   }
+  if (stopping_.max_epochs > 0 && epoch() >= stopping_.max_epochs) {
+    return !finish(Termination::max_epochs);
+  }
   if (trial_evaluations_ >= stopping_.max_evaluations) {
     return !finish(Termination::max_evaluations);
   }
@@ -477,9 +627,16 @@ bool Solve::stop_before_step() {
 /// One trial; false where the solve ends.
 bool Solve::try_step() {
   Trial trial;
+  unsolved_ = false;
   ++result_.trials;
-  trial.step =
-      w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step) : w_.step_solver->solve(control_, w_.step);
+  trial.step = alternative_ > 0   ? w_.step_solver->alternative(alternative_, w_.step)
+               : w_.box.bounded() ? w_.bounded_step.solve(control_, w_.step)
+                                  : w_.step_solver->solve(control_, w_.step);
+  walking_ = alternative_ > 0;
+  alternative_ = 0;
+  trial.step.alternatives = w_.box.bounded() ? 0 : trial.step.alternatives;  // they may lie outside
+  walking_ = walking_ || trial.step.alternatives > 0;
+  trial.current_gradient_norm = dual_gradient_norm_;
   trial.current_value = w_.current.value;
   trial.value_rounding = w_.current.value_rounding;
   trial.value = std::nan("");
@@ -495,11 +652,13 @@ bool Solve::try_step() {
     if (free_step || trial.step.limit == StepReport::Limit::bounds) {
       free_predicted_ = trial.step.predicted_decrease;
     }
-    if (free_step && trial.step.predicted_decrease >= 0 &&
+    if (free_step && !sampled() && trial.step.predicted_decrease >= 0 &&
         trial.step.predicted_decrease <= stopping_.decrease_tolerance * std::fabs(w_.current.value)) {
       return finish_by_model(Termination::decrease_tolerance);
     }
-    draw_samples();
+    if (schedule()) {
+      draw_samples();
+    }
     w_.trial.reset(w_.current.x, schedule() ? gradient_sample_.id : w_.current.sample);
     problem_.retract(w_.current.x, w_.step, w_.trial.x);
     w_.box.settle(w_.current.x, w_.step, w_.trial.x);
@@ -522,6 +681,7 @@ bool Solve::try_step() {
         for (std::size_t i = 0; i < w_.step.size(); ++i) {
           trial.slope += w_.trial.gradient[i] * w_.carried[i];
         }
+        trial.gradient_norm = dual_norm(w_.trial);
       }
     }
   } else {
@@ -536,6 +696,7 @@ void Solve::evaluate_trial(Trial& trial) {
     return;
   }
   if (schedule()) {
+    renews_ = w_.curvature->due();
     trial.evaluation = complete(w_.trial);
     return;
   }
@@ -581,6 +742,7 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
   if (verdict.keep == Verdict::Keep::yes) {
     std::swap(w_.kept, w_.trial);
     std::swap(w_.kept_step, w_.step);
+    kept_trial_ = trial;
     kept_ = true;
   }
   switch (verdict.decision) {
@@ -594,7 +756,11 @@ bool Solve::handle(const Verdict& verdict, const Trial& trial) {
         std::swap(w_.kept, w_.trial);
         std::swap(w_.kept_step, w_.step);
       }
-      return take_trial(trial, verdict.next);
+      return take_trial(verdict.decision == Decision::accept_kept ? kept_trial_ : trial, verdict.next);
+    case Decision::alternative:
+      expects(verdict.alternative >= 1, "Acceptance: alternatives are numbered from 1");
+      alternative_ = verdict.alternative;
+      return true;
     case Decision::retry:
       expects_acceptance_ = false;
       control_ = verdict.next;
@@ -615,12 +781,15 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
   if (lend_buffer) {
     w_.current.linearization = std::move(w_.trial.linearization);
   }
+  if (!schedule()) {
+    take_new_sample();
+  }
+  renews_ = w_.curvature->due();
+  const Want arrived_with = schedule() ? Want::nothing : w_.current.have;
   const EvalStatus status = complete(w_.current);
   const Evaluation* previous = history_ ? &w_.trial : nullptr;
-  const bool own_batch = sampled() && method_.batch.curvature == MiniBatch::CurvatureBatch::own;
-  const bool usable = status == EvalStatus::ok &&
-                      w_.curvature->refresh(own_batch ? w_.curvature_point : w_.current, previous, w_.step) ==
-                          Curvature::Status::ok;
+  const bool usable =
+      status == EvalStatus::ok && refresh_curvature(previous, w_.step) == Curvature::Status::ok;
   if (!usable) {
     std::swap(w_.current, w_.trial);
     if (lend_buffer) {
@@ -633,6 +802,9 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
   }
   kept_ = false;
   expects_acceptance_ = true;
+  arrived_with_ = arrived_with;
+  epoch_sum_ += w_.trial.value;
+  ++epoch_points_;
   control_ = next;
   ++result_.iterations;
   progress_made(trial);
@@ -640,8 +812,13 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
     observe(Progress::Event::accepted, &trial);
     return false;
   }
+  unsolved_ = true;
   observe(Progress::Event::accepted, &trial);
-  if (!schedule() && trial.step.limit == StepReport::Limit::interior &&
+  if (!epoch_made()) {
+    return finish(Termination::early_stopping);
+  }
+  save_where_due();
+  if (!schedule() && !sampled() && trial.step.limit == StepReport::Limit::interior &&
       trial.step.norm <= stopping_.step_tolerance * point_norm()) {
     return finish_by_model(Termination::step_tolerance);
   }
@@ -758,12 +935,15 @@ double Solve::curvature_along(ConstVectorRef p) {
 /// The trial had a value but no usable derivatives: model the old point afresh and go on as after a
 /// rejection.
 bool Solve::restore_current(const Trial& trial) {
-  w_.current.have = includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  const bool same_sample = schedule() || w_.current.sample == gradient_sample_.id;
+  w_.current.have = same_sample && includes(w_.current.have, Want::value) ? Want::value : Want::nothing;
+  w_.current.sample = schedule() ? w_.current.sample : gradient_sample_.id;
+  renews_ = w_.curvature->due();
   const EvalStatus status = complete(w_.current);
   if (status == EvalStatus::interrupted) {
     return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
   }
-  if (status != EvalStatus::ok || w_.curvature->refresh(w_.current, nullptr, {}) != Curvature::Status::ok) {
+  if (status != EvalStatus::ok || refresh_curvature(nullptr, {}) != Curvature::Status::ok) {
     return finish(Termination::evaluation_failed);
   }
   if (!model_current()) {
@@ -787,7 +967,7 @@ void Solve::progress_made(const Trial& trial) {
   const double gradient_norm = w_.box.stationarity(w_.current.x, w_.current.gradient);
   const bool better_value = w_.current.value < best_value_ - trial.rounding();
   const bool better_gradient = gradient_norm < 0.9 * best_gradient_norm_;
-  stalled_ = better_value || better_gradient ? 0 : stalled_ + 1;
+  stalled_ = better_value || better_gradient || sampled() ? 0 : stalled_ + 1;
   best_gradient_norm_ = std::min(best_gradient_norm_, gradient_norm);
   if (schedule() && !sampled() && w_.current.value < best_value_) {
     w_.best_x.assign(w_.current.x.begin(), w_.current.x.end());
@@ -807,16 +987,278 @@ void Solve::observe(Progress::Event event, const Trial* trial) {
   p.control = value(control_);
   p.ratio = trial != nullptr && !schedule() ? trial->ratio() : std::nan("");
   p.event = event;
-  p.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  p.seconds = seconds();
   p.x = w_.current.x;
+  p.epoch = epoch();
+  p.batches = batches_;
+  p.batch = sampled() ? static_cast<Index>(draws_ - 1) % batches_ : 0;
+  p.gradient_equivalents = gradient_equivalents();
+  if (event == Progress::Event::epoch) {
+    p.epoch_value = epoch_points_ > 0 ? epoch_sum_ / static_cast<double>(epoch_points_) : std::nan("");
+    p.measures = w_.validation.active() ? std::span<const Measure>(w_.validation.measures())
+                                        : std::span<const Measure>();
+    p.best = w_.validation.active() && w_.validation.stale() == 0;
+  }
   observer_->observe(p);
+}
+
+/// What an epoch's end brings. False where validation says that it was the last.
+bool Solve::epoch_made() {
+  if (epoch() == epochs_ || (!sampled() && !w_.validation.active())) {
+    return true;
+  }
+  epochs_ = epoch();
+  if (w_.validation.active()) {
+    w_.validation.judge(w_.current.x, epochs_);
+    judged_at_ = result_.iterations;
+  }
+  observe(Progress::Event::epoch, nullptr);
+  epoch_sum_ = 0;
+  epoch_points_ = 0;
+  return !w_.validation.active() || !w_.validation.exhausted();
+}
+
+/// Judges the last point too, and leaves the best one in the result. True where that is an earlier one.
+bool Solve::judge_end() {
+  detail::ValidationWatch& validation = w_.validation;
+  const ConstVectorRef last = w_.current.x;
+  if (judged_at_ != result_.iterations) {
+    validation.judge(last, epoch());
+  }
+  result_.measures = validation.best_measures();
+  result_.best_epoch = validation.best_epoch();
+  const ConstVectorRef best = validation.best_point();
+  result_.x.assign(best.begin(), best.end());
+  return !std::equal(last.begin(), last.end(), best.begin());
+}
+
+/// A hash of what the problem gives at the start: two problems with one hash have the same data.
+void Solve::fingerprint_start() {
+  if (w_.validation.active()) {
+    w_.validation.judge(w_.current.x, 0);
+    judged_at_ = 0;
+  }
+  if (!checkpoints()) {
+    return;
+  }
+  BitHash hash;
+  hash.add(ConstVectorRef(w_.current.x));
+  hash.add(w_.current.value);
+  hash.add(ConstVectorRef(w_.current.gradient));
+  hash.add(result_.initial_value);
+  if (w_.validation.active()) {
+    for (const Measure& m : w_.validation.measures()) {
+      hash.add(m.value);
+    }
+  }
+  fingerprint_ = hash.value();
+}
+
+void Solve::identify(State& s) {
+  const auto given = [](const Spec& part) {
+    std::string out = part.name;
+    for (const auto& [name, value] : part.options.entries()) {
+      out += " " + name + "=" + to_text(value);
+    }
+    return out;
+  };
+  s.section("solve", 1);
+  s.same("version", version, "it was written by another version of kappa");
+  s.same("variables", static_cast<std::uint64_t>(problem_.dimension()),
+         "it is of a problem with another number of variables");
+  s.same("terms", static_cast<std::uint64_t>(problem_.terms()),
+         "it is of a problem with another number of terms");
+  s.same("curvature", given({result_.curvature, method_.curvature.options}), "it is of another curvature");
+  s.same("step", given({result_.step, method_.step.options}), "it is of another step solver");
+  s.same("acceptance", given(method_.acceptance), "it is of another acceptance");
+  s.same("metric", name(method_.metric), "it is of another metric");
+  s.same("batch size", static_cast<std::uint64_t>(method_.batch.size), "it is of another batch size");
+  s.same("seed", method_.batch.seed, "its mini-batches have another seed");
+  s.same("curvature size", static_cast<std::uint64_t>(method_.batch.curvature_size),
+         "its curvature sees mini-batches of another size");
+  s.same("curvature batch", static_cast<std::uint64_t>(method_.batch.curvature),
+         "its curvature sees other mini-batches");
+  s.same("inner iterations", static_cast<std::uint64_t>(method_.inner.steps),
+         "it has another number of inner iterations");
+  s.same("inner when", static_cast<std::uint64_t>(method_.inner.when),
+         "its inner iterations are made at other trials");
+  s.same("validation", static_cast<std::uint64_t>(w_.validation.active() ? 1 : 0),
+         "one of the two solves has validation data and the other has none");
+  s.same("data", fingerprint_,
+         "it is of another problem, start or build: value and gradient at the start are not the same");
+}
+
+/// All that the loop itself goes on from.
+void Solve::loop_state(State& s) {
+  Result& r = result_;
+  s.item("x", s.loads() ? r.x : w_.current.x);
+  s.item("value", w_.current.value);
+  s.item("initial value", r.initial_value);
+  s.item("iterations", r.iterations);
+  s.item("trials", r.trials);
+  s.item("values", r.evaluations.value);
+  s.item("gradients", r.evaluations.gradient);
+  s.item("linearizations", r.evaluations.linearization);
+  s.item("draws", draws_);
+  s.item("epochs", epochs_);
+  s.item("epoch sum", epoch_sum_);
+  s.item("epoch points", epoch_points_);
+  s.item("evaluated", evaluated_);
+  auto kind = static_cast<std::int64_t>(control_.index());
+  double control = value(control_);
+  s.item("control kind", kind);
+  s.item("control", control);
+  std::visit([&](auto& c) { c.value = control; }, control_);
+  s.item("best value", best_value_);
+  s.item("best gradient", best_gradient_norm_);
+  s.item("last predicted", last_predicted_);
+  s.item("free predicted", free_predicted_);
+  s.item("last rounding", last_rounding_);
+  s.item("last step", last_step_norm_);
+  s.item("stalled", stalled_);
+  s.item("trial evaluations", trial_evaluations_);
+  s.item("blame", blame_);
+  s.item("refines", refines_);
+  s.item("arrived with", arrived_with_);
+  s.item("renews", renews_);
+  had_buffer_ = had_buffer_ || w_.trial.linearization != nullptr;
+  s.item("had buffer", had_buffer_);
+  double elapsed = seconds();
+  s.item("seconds", elapsed);
+  if (s.loads()) {
+    seconds_before_ = elapsed;
+  }
+  if (schedule() && !sampled()) {
+    s.item("best point", w_.best_x);
+  }
+  if (w_.validation.active()) {
+    s.item("judged at", judged_at_);
+    w_.validation.state(s);
+  }
+}
+
+void Solve::part_states(State& s) {
+  const auto require = [](bool saved, const char* kind, const std::string& part) {
+    if (!saved) {
+      throw Error(
+          std::string(kind) + " '" + part +
+          "' cannot save its state, so no checkpoint can be made; leave the checkpoint out, or let the "
+          "part override state()");
+    }
+  };
+  require(w_.curvature->state(s), "curvature", result_.curvature);
+  w_.metric.state(s);
+  require(w_.step_solver->state(s), "step", result_.step);
+  require(w_.acceptance->state(s), "acceptance", result_.acceptance);
+}
+
+void Solve::save() {
+  State s = State::saving(w_.checkpoint);
+  identify(s);
+  loop_state(s);
+  part_states(s);
+  saved_at_ = result_.iterations;
+  saved_when_ = Clock::now();
+  write_checkpoint(session_.checkpoint.path, w_.checkpoint);
+}
+
+/// After the first checkpoint one that fails does not end the solve.
+void Solve::save_where_due() {
+  const Checkpoint& c = session_.checkpoint;
+  if (!checkpoints()) {
+    return;
+  }
+  const bool steps = c.iterations > 0 && result_.iterations - saved_at_ >= c.iterations;
+  const bool time =
+      c.seconds > 0 && std::chrono::duration<double>(Clock::now() - saved_when_).count() >= c.seconds;
+  if (!steps && !time) {
+    return;
+  }
+  try {
+    save();
+  } catch (const Error& failure) {
+    if (!unsaved_) {
+      note(failure.what());
+    }
+    unsaved_ = true;
+  }
+}
+
+/// The last point, where the state is that of a point just accepted.
+void Solve::save_at_end() {
+  if (!checkpoints() || !unsolved_ || saved_at_ == result_.iterations) {
+    return;
+  }
+  try {
+    save();
+  } catch (const Error& failure) {
+    note(failure.what());
+  }
+}
+
+/// Goes to the point of the checkpoint as the solve that wrote it came there. The parts' states are loaded
+/// once for what refresh and prepare go on from and once more for what they have changed.
+bool Solve::resume() {
+  const std::string origin = "checkpoint " + session_.checkpoint.path;
+  State s = State::loading(w_.checkpoint, origin);
+  identify(s);
+  State again = s;
+  loop_state(s);
+  if (sampled() || own_batch()) {
+    --draws_;
+    draw_samples();
+  }
+  if (!had_buffer_) {
+    w_.trial.linearization.reset();
+  }
+  const double there = w_.current.value;
+  w_.current.reset(result_.x, gradient_sample_.id);
+  EvalStatus status =
+      arrived_with_ == Want::nothing ? EvalStatus::ok : evaluate(w_.current, arrived_with_, gradient_sample_);
+  if (status == EvalStatus::ok) {
+    status = complete(w_.current);
+  }
+  if (status == EvalStatus::interrupted) {
+    return finish(interrupt_.stop_requested() ? Termination::stop_requested : Termination::time_limit);
+  }
+  BitHash before, after;
+  before.add(there);
+  after.add(w_.current.value);
+  if (status != EvalStatus::ok || before.value() != after.value()) {
+    s.refuse("the problem's value at its point is not the one that was written there");
+  }
+  const bool reads = !models_.empty() && renews_;
+  if (reads && refresh_curvature(nullptr, {}) != Curvature::Status::ok) {
+    s.refuse("the curvature cannot be computed at its point");
+  }
+  part_states(s);
+  if (!model_current()) {
+    return false;
+  }
+  loop_state(again);
+  part_states(again);
+  again.end();
+  saved_at_ = result_.iterations;
+  started_ = saved_when_ = Clock::now();
+  return true;
 }
 
 void Solve::run(ConstVectorRef x0) {
   set_up(x0);
-  if (begin()) {
+  bool going = begin();
+  if (going && resumes()) {
+    going = resume();
+  } else if (going && checkpoints()) {
+    save();
+  }
+  if (going) {
+    observe(Progress::Event::start, nullptr);
+    if (w_.validation.active() && !resumes()) {
+      observe(Progress::Event::epoch, nullptr);
+    }
     while (!stop_before_step() && try_step()) {
     }
+    save_at_end();
   }
   write_result();
 }
@@ -830,9 +1272,12 @@ void Solve::write_result() {
   if (r.termination != Termination::initial_point && !at.x.empty() && includes(at.have, Want::value)) {
     r.x.assign(at.x.begin(), at.x.end());
     r.value = at.value;
-    const bool better_seen = schedule() && !sampled() && r.iterations > 0 && best_value_ < at.value;
+    bool better_seen = schedule() && !sampled() && r.iterations > 0 && best_value_ < at.value;
     if (better_seen) {
       r.x.assign(w_.best_x.begin(), w_.best_x.end());
+    }
+    if (w_.validation.active() && judged_at_ >= 0) {
+      better_seen = judge_end();
     }
     if (better_seen || sampled()) {  // value and gradient of what is returned, on the whole sum
       const Interrupt none;
@@ -855,6 +1300,8 @@ void Solve::write_result() {
   if (includes(returned->have, Want::gradient) && returned->x == r.x) {
     w_.box.active(r.x, returned->gradient, r.active_bounds);
   }
+  r.epochs = draws_ > 0 || !sampled() ? epoch() : 0;
+  r.gradient_equivalents = w_.curvature.part != nullptr ? gradient_equivalents() : 0;
   r.evaluations.product = w_.curvature.part != nullptr ? w_.curvature->products() : 0;
   if (w_.step_solver.part != nullptr && w_.step_solver.spec.name == r.step) {
     r.factorizations = w_.step_solver->factorizations();
@@ -875,7 +1322,7 @@ void Solve::write_result() {
     w_.spare_notes.push_back(std::move(r.notes.back()));
     r.notes.pop_back();
   }
-  r.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  r.seconds = seconds();
 
   const double f = r.value;
   const char* gradient = w_.box.bounded() ? "projected gradient" : "gradient";
@@ -916,6 +1363,15 @@ void Solve::write_result() {
     case Termination::max_iterations:
       print_to(r.reason, "%td iterations, the limit, are used; largest %s entry %.3g", r.iterations, gradient,
                r.gradient_norm);
+      break;
+    case Termination::max_epochs:
+      print_to(r.reason, "%td epochs, the limit, are made in %td iterations", r.epochs, r.iterations);
+      break;
+    case Termination::early_stopping:
+      print_to(r.reason,
+               "%td epochs in a row brought no better %s on the validation data than %.6g after epoch %td",
+               w_.validation.stale(), w_.validation.best().name.c_str(), w_.validation.best().value,
+               w_.validation.best_epoch());
       break;
     case Termination::max_evaluations:
       print_to(r.reason, "%td trial evaluations, the limit, are used; largest %s entry %.3g",
@@ -996,6 +1452,10 @@ const char* name(Termination termination) {
       return "iteration limit";
     case Termination::max_evaluations:
       return "evaluation limit";
+    case Termination::max_epochs:
+      return "epoch limit";
+    case Termination::early_stopping:
+      return "early stopping";
     case Termination::time_limit:
       return "time limit";
     case Termination::stop_requested:
@@ -1026,9 +1486,11 @@ Outcome outcome_of(Termination termination) {
       return Outcome::converged;
     case Termination::no_progress:
     case Termination::control_exhausted:
+    case Termination::early_stopping:
       return Outcome::stalled;
     case Termination::max_iterations:
     case Termination::max_evaluations:
+    case Termination::max_epochs:
     case Termination::time_limit:
     case Termination::stop_requested:
       return Outcome::limit;
@@ -1049,15 +1511,16 @@ Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
 
 const Result& minimize(const Problem& problem, ConstVectorRef x0, const Method& method,
-                       const Stopping& stopping, Observer* observer, Workspace& workspace) {
-  Solve(problem, method, stopping, observer, workspace.impl()).run(x0);
+                       const Stopping& stopping, Observer* observer, Workspace& workspace,
+                       const Session& session) {
+  Solve(problem, method, stopping, session, observer, workspace.impl()).run(x0);
   return workspace.impl().result;
 }
 
 Result minimize(const Problem& problem, ConstVectorRef x0, const Method& method, const Stopping& stopping,
-                Observer* observer) {
+                Observer* observer, const Session& session) {
   Workspace workspace;
-  minimize(problem, x0, method, stopping, observer, workspace);
+  minimize(problem, x0, method, stopping, observer, workspace, session);
   return std::move(workspace.impl().result);
 }
 

@@ -31,6 +31,25 @@ std::string list_models(ModelSet models) {
   return out.empty() ? "none" : out;
 }
 
+/// Whether forming and factoring the n x n matrix takes less than the products of conjugate gradients would,
+/// with the numbers in `why`. Both works are known.
+bool factor_is_cheaper(const Offers& offers, Index n, std::string& why) {
+  // TRON takes 4 to 60 on the sets of docs/benchmarks.md, section "Logistic regression", most of them in the
+  // last steps.
+  constexpr double products = 20;
+  // A blocked factorization computes with whole vectors, a pass over sparse features entry by entry.
+  constexpr double vectors = 8;
+  const auto size = static_cast<double>(n);
+  const double factor = offers.dense_work + size * size * size / 6 / vectors;
+  const double iterate = products * offers.product_work;
+  const bool cheaper = factor <= iterate;
+  print_to(why,
+           "step %s: the matrix and its factor cost as much as %.3g products, and conjugate gradients are "
+           "expected to take %.3g",
+           cheaper ? "more-sorensen" : "steihaug-cg", factor / offers.product_work, products);
+  return cheaper;
+}
+
 /// The named solver for B, or nothing where it does not fit or does not know the options.
 std::unique_ptr<StepSolver> fitting(std::string_view name, const Options& options,
                                     const SymmetricOperator& B) {
@@ -131,8 +150,12 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
   if (needs == TrialNeeds::nothing) {
     return {"scaled-gradient", options, "step scaled-gradient: a schedule moves along a scaled gradient"};
   }
+  const bool solves = B.solve_kind() != SolveKind::absent;
   switch (control) {
     case ControlKind::damping:
+      if (solves) {
+        return {"own-solve", options, "step own-solve: the curvature solves its damped system by itself"};
+      }
       if (offers.root && n <= root_limit && B.root() != nullptr) {
         return {
             "damped-qr", options,
@@ -152,19 +175,27 @@ Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind
       }
       return {"damped-cg", options, "step damped-cg: only products are affordable"};
     case ControlKind::radius:
-      if (diagonal_only(offers) || (offers.dense && n <= dense_radius_limit)) {
+      if (offers.dense && n <= dense_factor_limit && offers.dense_work > 0 && offers.product_work > 0) {
+        const bool factor = factor_is_cheaper(offers, n, blocks.weighed);
+        return {factor ? "more-sorensen" : "steihaug-cg", options, blocks.weighed.c_str()};
+      }
+      if ((diagonal_only(offers) && !solves) || (offers.dense && n <= dense_radius_limit)) {
         return {"more-sorensen", options,
                 "step more-sorensen: the matrix is small enough to be solved exactly"};
       }
       return {"steihaug-cg", options, "step steihaug-cg: only products are affordable"};
     case ControlKind::step_length:
-      if (diagonal_only(offers) || (offers.dense && n <= dense_factor_limit)) {
+      if (solves && B.definiteness() == Definiteness::positive_semidefinite) {
+        return {"own-direction", options,
+                "step own-direction: the curvature is positive definite and solves its system by itself"};
+      }
+      if ((diagonal_only(offers) && !solves) || (offers.dense && n <= dense_factor_limit)) {
         return {"modified-cholesky", options,
                 "step modified-cholesky: the matrix is dense and of moderate size"};
       }
       return {"newton-cg", options, "step newton-cg: only products are affordable"};
     case ControlKind::cubic_weight:
-      break;
+      return {"cubic-lanczos", options, "step cubic-lanczos: it minimises the model with a cubic term"};
   }
   throw Error("no step solver can be chosen for acceptance '" + method.acceptance.name + "': name one");
 }

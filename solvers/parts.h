@@ -31,6 +31,7 @@ struct BlockChoice {
   std::string_view name;               ///< empty where no solver fits
   std::string why;                     ///< with the numbers that decided
   std::unique_ptr<StepSolver> solver;  ///< made for the choice, structure analysed; to be taken over
+  std::string weighed = {};            ///< the sentence of a choice between a factor and products
 };
 
 /// The step solver, once the operator is known. `blocks` is kept by the caller from solve to solve: a

@@ -84,6 +84,10 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(outer_product_part());
   add(hessian_free_part());
   add(running_diagonal_part());
+  add(squared_gradient_part());
+  add(identity_part());
+  add(variance_rates_part());
+  add(secant_rates_part());
   add(structured_secant_part());
   add(model_switch_part());
 
@@ -97,17 +101,35 @@ Registry::Registry() : parts_(std::make_unique<Parts>()) {
   add(modified_cholesky_part());
   add(bunch_kaufman_part());
   add(newton_cg_part());
+  add(newton_mr_part());
+  add(gltr_part());
+  add(shifted_lanczos_part());
+  add(cubic_lanczos_part());
+  add(hessian_free_step_part());
   add(scaled_gradient_part());
+  add(own_solve_part());
+  add(own_direction_part());
 
   add(nielsen_damping_part());
+  add(martens_damping_part());
+  add(gradient_damping_part());
   add(trust_region_part());
+  add(tron_radius_part());
+  add(adaptive_cubic_part());
   add(armijo_part());
   add(strong_wolfe_part());
   add(schedule_part());
 
   add(levenberg_marquardt_part());
   add(newton_part());
+  add(cubic_newton_part());
+  add(regularized_newton_part());
+  add(tron_part());
+  add(hessian_free_optimizer_part());
   add(adaptive_rate_part());
+  for (OptimizerPart& variant : adaptive_rate_variant_parts()) {
+    add(std::move(variant));
+  }
 }
 
 Registry::~Registry() = default;

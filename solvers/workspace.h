@@ -11,6 +11,7 @@
 #include "kappa/step.h"
 #include "solvers/bounds/bounded_step.h"
 #include "solvers/parts.h"
+#include "solvers/validation_watch.h"
 
 namespace kappa {
 
@@ -32,13 +33,17 @@ struct Workspace::Impl {
   detail::Box box;
   detail::BoundedStep bounded_step;
 
-  /// The three slots, and a fourth for a curvature that sees a mini-batch of its own.
-  Evaluation current, trial, kept, curvature_point;
+  /// The three slots, a fourth for a curvature that sees a mini-batch of its own, and one for a curvature
+  /// that sees the gradient at another point.
+  Evaluation current, trial, kept, curvature_point, displaced;
 
   std::vector<double> step, kept_step;
   std::vector<double> carried;  ///< a tangent vector, for a moment
+  std::vector<double> displacement;
   std::vector<double> best_x;
   std::vector<Index> sample_terms, curvature_terms;
+  detail::ValidationWatch validation;
+  std::vector<char> checkpoint;  ///< its records
   std::string sentence;
   std::vector<std::string> spare_notes;
   Result result;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "bench/method_text.h"
 #include "bench/suite.h"
 #ifdef KAPPA_BENCH_CHOLMOD
 #include "kappa/cholmod.h"
@@ -15,13 +16,6 @@
 
 namespace kappa::bench {
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr const char* default_method = "levenberg-marquardt";
-
-/// "newton,curvature=hessian-free,curvature.model=gauss-newton,globalization=armijo"
 Method parse_method(const std::string& text) {
   const auto complain = [&](const std::string& what) {
     throw Error("method '" + text + "': " + what +
@@ -82,6 +76,12 @@ Method parse_method(const std::string& text) {
   }
   return method;
 }
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* default_method = "levenberg-marquardt";
 
 struct Build {
   ResidualProblem operator()(const NistSource& s) const { return make_nist(*s.problem, s.start_index); }

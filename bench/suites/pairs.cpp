@@ -45,6 +45,15 @@ const std::vector<NamedOptimizer>& optimizers() {
       {"Newton, Armijo", [](const Spec& c) { return newton({.curvature = c, .acceptance = {"armijo"}}); }},
       {"Newton, strong Wolfe",
        [](const Spec& c) { return newton({.curvature = c, .acceptance = {"strong-wolfe"}}); }},
+      {"Newton, GLTR", [](const Spec& c) { return newton({.curvature = c, .step = {"gltr"}}); }},
+      {"Newton-MR, Armijo",
+       [](const Spec& c) {
+         return newton({.curvature = c, .step = {"newton-mr"}, .acceptance = {"armijo"}});
+       }},
+      {"Hessian-free", [](const Spec& c) { return hessian_free({.curvature = c}); }},
+      {"cubic Newton", [](const Spec& c) { return cubic_newton({.curvature = c}); }},
+      {"regularised Newton", [](const Spec& c) { return regularized_newton({.curvature = c}); }},
+      {"TRON", [](const Spec& c) { return tron({.curvature = c}); }},
       {"adaptive rate",
        [](const Spec& c) {
          return adaptive_rate({.curvature = c, .acceptance = {"schedule", {{"rate", 0.1}}}});
@@ -55,7 +64,7 @@ const std::vector<NamedOptimizer>& optimizers() {
 
 PairCell run_pair(const NamedCurvature& curvature, const NamedOptimizer& optimizer,
                   const std::vector<const MghProblem*>& problems) {
-  PairCell out{curvature.name, optimizer.name, 0, static_cast<int>(problems.size()), {}};
+  PairCell out{curvature.name, optimizer.name, 0, static_cast<int>(problems.size()), {}, 0};
   const Method method = optimizer.with(curvature.spec);
   Stopping stopping;
   stopping.max_iterations = 1000;
@@ -64,6 +73,7 @@ PairCell run_pair(const NamedCurvature& curvature, const NamedOptimizer& optimiz
     const ResidualProblem residuals = make_mgh(*problem, 1);
     try {
       const Result result = minimize(residuals, residuals.initial(), method, stopping);
+      out.products += result.evaluations.product;
       const Source source = MghSource{problem, 1};
       out.solved += solved(*problem, 2 * objective(source, result.x)) ? 1 : 0;
     } catch (const Error& refusal) {
@@ -135,7 +145,13 @@ std::string markdown(const PairsResult& result) {
       reasons.push_back("- " + cell.curvature + " with " + cell.optimizer + ": " + cell.refused);
     }
   }
-  out += "\n";
+  out += "\n\nProducts with the curvature, over all problems:\n\n";
+  for (std::size_t i = 0; i < result.cells.size(); ++i) {
+    const PairCell& cell = result.cells[i];
+    if (cell.curvature == "exact" && cell.products > 0) {
+      out += "- exact with " + cell.optimizer + ": " + std::to_string(cell.products) + "\n";
+    }
+  }
   if (!reasons.empty()) {
     out += "\nRefused at set-up:\n\n";
     for (const std::string& reason : reasons) {

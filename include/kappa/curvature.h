@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "kappa/checkpoint.h"
 #include "kappa/operator.h"
 #include "kappa/problem.h"
 #include "kappa/trial.h"
@@ -13,7 +14,11 @@ namespace kappa {
 /// What a curvature needs before it can be refreshed.
 struct CurvatureNeeds {
   ModelSet models;  ///< asked of the linearization; empty: gradients suffice
-  enum class History { none, previous_evaluation } history = History::none;
+  enum class History {
+    none,
+    previous_evaluation,  ///< the point before
+    displaced_evaluation  ///< the gradient of the same sample at a point that displacement() chooses
+  } history = History::none;
   bool blocks = false;  ///< its operator hands the linearization's block matrix on
 };
 
@@ -30,8 +35,17 @@ class Curvature {
 
   enum class Status { ok, failed };
 
-  /// Takes the point `now` as the one to model. `previous` is the last accepted evaluation and `step`
-  /// what led from it to `now`; both are null and empty at the first point or where not needed.
+  /// Whether the next refresh reads the linearization. A curvature that is renewed every few points only says
+  /// no in between; the loop then asks the problem for the gradient alone, and refreshes with that.
+  virtual bool due() const { return true; }
+
+  /// For History::displaced_evaluation: the step from `now` to the point at which refresh is to see the
+  /// gradient of the same sample. False where it needs none this time.
+  virtual bool displacement(const Evaluation& /*now*/, VectorRef) { return false; }
+
+  /// Takes the point `now` as the one to model. `previous` is the last accepted evaluation and `step` what
+  /// led from it to `now`, or, for a displaced evaluation, that one and the step to it; both are null and
+  /// empty at the first point or where not needed.
   virtual Status refresh(const Evaluation& now, const Evaluation* previous, ConstVectorRef step) = 0;
 
   /// The operator at the refreshed point; valid until the next refresh.
@@ -43,8 +57,14 @@ class Curvature {
   /// A sentence on what went wrong in the last call, for the result; empty where there is none.
   virtual std::string_view fault() const { return {}; }
 
-  /// Second-order products made so far.
+  /// Second-order products made so far; a diagonal or gradient for curvature's sake that costs as much counts
+  /// as one.
   virtual Index products() const { return 0; }
+
+  /// Names to `state` all that later refreshes and the operator depend on, as it is right after a refresh,
+  /// but for what the refresh reads from the linearization. A solve that resumes refreshes at the point of
+  /// the checkpoint, if that was done there with a linearization, and then loads. False: it cannot be saved.
+  virtual bool state(State&) { return false; }
 };
 
 }  // namespace kappa

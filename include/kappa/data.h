@@ -4,8 +4,9 @@
 //   CSV      numbers in columns, one of them the target, a header or none   dense
 //   idx      the MNIST family's images and labels, also as .gz              dense, scaled to [0, 1]
 //
-// Readers take what is meant and refuse what is wrong: an Error names the file, the line (or byte) and the
-// remedy.
+// A file that gzip packed is decompressed as it is read, where kappa was built with zlib (CMake option
+// KAPPA_ZLIB). Readers take what is meant and refuse what is wrong: an Error names the file, the line (or
+// byte) and the remedy. Memory stays in proportion to the file's size, whatever counts it states.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,10 @@ struct LibsvmOptions {
   Targets targets = Targets::classes;
   Index features = 0;  ///< columns; 0: the largest index in the file
 };
-/// Reads a libsvm file, gzipped where the name ends in .gz. Classes are ordered by their number.
+/// Reads a libsvm file. Classes are integers of at most 32 bits, ordered as such and named as they are
+/// written shortest ("+1" is "1"). Entries of 0 are left out, blank lines and what follows a # are skipped.
+/// Throws Error for indices that do not rise from 1 on, numbers that are not finite, and files without
+/// samples.
 Dataset load_libsvm(const std::string& path, const LibsvmOptions& options = {});
 
 struct CsvOptions {
@@ -55,10 +59,14 @@ struct CsvOptions {
   /// A first line of anything but numbers is taken for a header in any case.
   Index skip_lines = 0;
 };
-/// Reads comma-separated numbers; the target column may hold names where it stands for classes.
+/// Reads numbers between commas (semicolons or tabs where the first line has no comma); the target column may
+/// hold names where it stands for classes, which are ordered by number where all are numbers, else by name.
+/// Throws Error for ragged rows, empty cells, NaN, and files without samples.
 Dataset load_csv(const std::string& path, const CsvOptions& options = {});
 
-/// Reads images and labels in the idx format, gzipped where the name ends in .gz. Pixels are divided by 255.
+/// Reads images and labels in the idx format, unsigned bytes. Pixels are divided by 255; the classes are the
+/// labels that occur. Throws Error, with the byte, for files of another kind, that are cut short or whose
+/// counts do not agree.
 Dataset load_idx(const std::string& images, const std::string& labels);
 
 /// The classes of `data` in the order of `like`, so that a validation set has those of its training set.

@@ -6,6 +6,8 @@
 #include "kappa/derivatives.h"
 #include "kappa/differentiate.h"
 #include "kappa/function.h"
+#include "kappa/gaussian_likelihood.h"
+#include "kappa/gaussian_process.h"
 #include "kappa/manifold.h"
 #include "kappa/method.h"
 #include "kappa/minimize.h"

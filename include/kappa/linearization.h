@@ -63,6 +63,9 @@ struct Offers {
   bool dense = false;
   bool blocks = false;
   bool root = false;
+  /// Multiply-adds of forming the dense matrix and of one product, for choosing between the two; 0: unknown.
+  double dense_work = 0;
+  double product_work = 0;
 };
 
 /// Diagonals that are back-propagated layer by layer, in O(n) (LeCun, Denker & Solla 1990; LeCun et al. 1998,

@@ -40,7 +40,8 @@ class SymmetricOperator {
   /// out = J' r_vv of a least-squares problem (see Linearization::second_directional).
   virtual bool second_directional(ConstVectorRef, VectorRef) const { return false; }
 
-  /// out = (B + lambda diag(weights))^-1 rhs, for curvatures with an inverse of their own.
+  /// out = (B + lambda diag(weights))^-1 rhs, for curvatures with an inverse of their own. False also where
+  /// the damped matrix is not positive definite.
   virtual SolveKind solve_kind() const { return SolveKind::absent; }
   virtual bool solve_damped(double, ConstVectorRef, ConstVectorRef, VectorRef) const { return false; }
 

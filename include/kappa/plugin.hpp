@@ -7,8 +7,9 @@
 //     explicit Scaled(const kappa::plugin::Options& given) : scale_(given.number("first")) {}
 //
 //     kappa::plugin::Needs needs() const { return {.previous = true}; }
-//     void refresh(const kappa::plugin::Point& now, const kappa::plugin::Point* before, kappa::plugin::Vector
-//     step); void multiply(kappa::plugin::Vector v, kappa::plugin::Output out) const;
+//     void refresh(const kappa::plugin::Point& now, const kappa::plugin::Point* before,
+//                  kappa::plugin::Vector step);
+//     void multiply(kappa::plugin::Vector v, kappa::plugin::Output out) const;
 //    private:
 //     double scale_;
 //   };
@@ -16,13 +17,16 @@
 //   KAPPA_PLUGIN("scaled", "1.0", kappa::plugin::curvature<Scaled>("scaled", "One sentence.", "Paper, eq."))
 //
 // A member function that the class has is offered; one that it has not is absent (NULL in the table). What
-// each may be called:
+// each may be called, those that must be there first:
 //
-//   curvature       needs, refresh, multiply; start, diagonal, dense, solve_damped, definiteness, solve_kind,
-//   judged, products step solver     static constexpr Control control; prepare, solve; start, unfit, resolve,
-//   describe, factorizations linear solver   analyze, factor, solve; describe acceptance      static
-//   constexpr Control control; start, judge; static constexpr TrialNeeds needs loss            evaluate
-//   problem         dimension, initial, evaluate; product, bounds
+// - curvature: needs, refresh, multiply; start, diagonal, dense, blocks, root, solve_damped, definiteness,
+//   solve_kind, judged, products, save with load
+// - step solver: static constexpr Control control, prepare, solve; start, unfit, resolve, describe,
+//   factorizations
+// - linear solver: analyze, factor, solve; describe
+// - acceptance: static constexpr Control control, start, judge; static constexpr TrialNeeds needs
+// - loss: evaluate
+// - problem: dimension, initial, evaluate; product, bounds
 //
 // An exception ends the solve with its sentence and the best point so far; kappa::plugin::Failure says which
 // status is meant, such as one that only shortens the step.
@@ -468,6 +472,27 @@ kappa_curvature curvature_table() {
   if constexpr (requires(T & t, const kappa_trial& trial) { t.judged(trial); }) {
     out.judged = [](void* self, const kappa_trial* trial) {
       answer([&] { curvature_of<T>(self).part.judged(*trial); });
+    };
+  }
+  if constexpr (requires(T & t, std::string_view bytes) {
+                  std::string(t.save());
+                  t.load(bytes);
+                }) {
+    out.save = [](void* self, void* to, std::uint64_t size) -> std::uint64_t {
+      std::uint64_t written = 0;
+      answer([&] {
+        const std::string bytes = curvature_of<T>(self).part.save();
+        if (to != nullptr) {
+          std::memcpy(to, bytes.data(), std::min<std::uint64_t>(size, bytes.size()));
+        }
+        written = bytes.size();
+      });
+      return written;
+    };
+    out.load = [](void* self, const void* bytes, std::uint64_t size) {
+      return guarded({}, [&] {
+        curvature_of<T>(self).part.load({static_cast<const char*>(bytes), static_cast<std::size_t>(size)});
+      });
     };
   }
   if constexpr (requires(const T& t) { t.products(); }) {

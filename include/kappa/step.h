@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kappa/checkpoint.h"
 #include "kappa/operator.h"
 #include "kappa/problem.h"
 #include "kappa/trial.h"
@@ -15,6 +16,7 @@ enum class MetricKind : std::uint8_t {
   identity,   ///< weights 1
   marquardt,  ///< weights |B_ii| at the current point (Marquardt 1963)
   minpack,    ///< weights max over the points so far of |B_ii| (More 1978, sec. 6)
+  blended,    ///< weights 0.99 + 0.01 |B_ii| (Hsia, Chiang & Lin 2018, eq. 13)
   automatic  ///< minpack up to 500 variables, marquardt beyond: a bundle's first curvatures are far too large
 };
 
@@ -30,6 +32,9 @@ class Metric {
   void update(const SymmetricOperator& B);
   /// Forgets earlier points.
   void reset(MetricKind kind);
+
+  /// Loading comes after an update at the same point.
+  void state(State& state);
 
   MetricKind kind() const { return kind_; }
   ConstVectorRef weights() const { return weights_; }
@@ -76,6 +81,14 @@ class StepSolver {
   /// The step for a control: the cheap re-entry after a rejection. `step` is size() long.
   virtual StepReport solve(const Control& control, VectorRef step) = 0;
 
+  /// The k-th of the earlier iterates of the last solve, k from 1 to its report's `alternatives`: each is a
+  /// step of its own, and one with a larger k gains less in the model. No product is made. `step` is size()
+  /// long.
+  virtual StepReport alternative(Index /*k*/, VectorRef /*step*/) {
+    expects(false, "StepSolver: alternative of a step that has none");
+    return {};
+  }
+
   /// out = M^-1 rhs with the matrix of the last successful solve; false where there is no factor.
   virtual bool resolve(ConstVectorRef, VectorRef) { return false; }
 
@@ -100,6 +113,11 @@ class StepSolver {
   virtual bool remembers() const { return false; }
 
   virtual Index factorizations() const { return 0; }
+
+  /// Names to `state` all that later solves depend on, as it is right after prepare, but for what prepare
+  /// computes from the model alone (see Curvature::state): momentum, warm starts, counts. False: it cannot be
+  /// saved.
+  virtual bool state(State&) { return false; }
 };
 
 }  // namespace kappa

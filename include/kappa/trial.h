@@ -57,6 +57,7 @@ struct StepReport {
   double longest = infinity;  ///< step length at which a line search meets the first bound on a variable
   Index blame = -1;           ///< the variable whose pivot failed, or -1
   Index inner_iterations = 0;
+  Index alternatives = 0;  ///< shorter steps that StepSolver::alternative can give in its place
 };
 
 /// One trial, as numbers. An acceptance sees nothing else.
@@ -65,7 +66,11 @@ struct Trial {
   StepReport step;
   double current_value = 0;
   double value = 0;
-  double slope = 0;           ///< g(trial)'d, where trial gradients are asked for
+  double slope = 0;  ///< g(trial)'d, where trial gradients are asked for
+  /// |g| in the metric's dual norm, where trial gradients are asked for; entries that press against a bound
+  /// count as zero.
+  double current_gradient_norm = 0;
+  double gradient_norm = 0;   ///< the same at the trial point
   double value_rounding = 0;  ///< Evaluation::value_rounding at the current point
 
   /// Positive means downhill.

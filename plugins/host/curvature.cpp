@@ -286,6 +286,31 @@ class PluginCurvature final : public Curvature {
     }
   }
 
+  /// The plugin's own bytes. Without save and load it cannot be saved.
+  bool state(State& s) override {
+    const auto save = object_.optional(&kappa_curvature::save);
+    const auto load = object_.optional(&kappa_curvature::load);
+    if (save == nullptr || load == nullptr) {
+      return false;
+    }
+    s.section(object_.part().info.name, 1);
+    std::string bytes;
+    if (!s.loads()) {
+      std::uint64_t size = 0;
+      object_.tell("save", [&] { size = save(object_.self(), nullptr, 0); });
+      bytes.resize(size);
+      object_.tell("save", [&] { size = save(object_.self(), bytes.data(), bytes.size()); });
+      expects(size == bytes.size(), "a plugin's save must write as many bytes as it announced");
+    }
+    s.item("bytes", bytes);
+    if (s.loads() && object_.call("load", [&](kappa_text) {
+          return load(object_.self(), bytes.data(), bytes.size());
+        }) != KAPPA_OK) {
+      s.refuse(object_.fault().text());
+    }
+    return true;
+  }
+
   std::string_view fault() const override { return object_.fault().text(); }
 
   Index products() const override {

@@ -39,20 +39,20 @@ struct Loaded {
   std::vector<SharedPart> losses, problems;
 };
 
-struct State {
+struct Loader {
   std::mutex mutex;
   std::deque<Loaded> plugins;  ///< references stay valid
   std::mutex log_mutex;
   PluginLog log;
 };
 
-State& state() {
-  static auto* const out = new State;  // plugins may log while the process ends
+Loader& state() {
+  static auto* const out = new Loader;  // plugins may log while the process ends
   return *out;
 }
 
 void log_text(const kappa_host* host, std::int32_t level, const char* text) {
-  State& s = state();
+  Loader& s = state();
   const std::lock_guard lock(s.log_mutex);
   if (s.log && text != nullptr) {
     const LoadedPlugin& plugin = *reinterpret_cast<const HostTable*>(host)->plugin;
@@ -273,7 +273,7 @@ bool registered(const PluginPart& part) {
 }
 
 /// Throws where a name is taken, before anything is registered.
-void check_names(const std::vector<SharedPart>& parts, const State& s) {
+void check_names(const std::vector<SharedPart>& parts, const Loader& s) {
   const std::vector<PartInfo> known = registry().list();
   const auto clash = [](const PluginPart& part, const std::string& other) {
     throw Error(part.where + " has the name of one that is already there (" + other +
@@ -331,7 +331,7 @@ void enter(const SharedPart& part, Loaded& loaded) {
 }
 
 const SharedPart& find_part(std::string_view name, std::vector<SharedPart> Loaded::*list, const char* kind) {
-  State& s = state();
+  Loader& s = state();
   const std::lock_guard lock(s.mutex);
   std::vector<std::string> known;
   for (const Loaded& loaded : s.plugins) {
@@ -455,7 +455,7 @@ const LoadedPlugin& load_plugin(const std::string& path) {
   const std::filesystem::path absolute = std::filesystem::canonical(path, failed);
   const std::string file = failed ? path : absolute.string();
   detail::check_library(failed ? std::filesystem::absolute(path).string() : file);
-  State& s = state();
+  Loader& s = state();
   const std::lock_guard lock(s.mutex);
   for (const Loaded& other : s.plugins) {
     if (std::filesystem::equivalent(other.plugin.path, file, failed)) {
@@ -524,7 +524,7 @@ Index load_plugins_from_path() {
 }
 
 std::vector<const LoadedPlugin*> loaded_plugins() {
-  State& s = state();
+  Loader& s = state();
   const std::lock_guard lock(s.mutex);
   std::vector<const LoadedPlugin*> out;
   for (const Loaded& loaded : s.plugins) {
@@ -542,7 +542,7 @@ PluginProblem plugin_problem(std::string_view name, const Options& options) {
 }
 
 void set_plugin_log(PluginLog log) {
-  State& s = state();
+  Loader& s = state();
   const std::lock_guard lock(s.log_mutex);
   s.log = std::move(log);
 }

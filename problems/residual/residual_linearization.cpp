@@ -412,6 +412,9 @@ EvalStatus ResidualLinearization::evaluate(const ResidualProblem::Impl& problem,
     shape_root();
   }
   for (Part& part : parts_) {
+    if (by_columns()) {  // for need_rows() later
+      part.J.reserve(at(part.count * part.entries()));
+    }
     if (rows_current_) {
       part.J.resize(at(part.count * part.entries()));
     }

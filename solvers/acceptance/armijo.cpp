@@ -102,6 +102,12 @@ class Armijo final : public Acceptance {
     return retry(backtracked(trial, alpha), control);
   }
 
+  /// Each search begins anew.
+  bool state(State& s) override {
+    s.section("armijo", 1);
+    return true;
+  }
+
  private:
   Control begin() {
     last_ = {};

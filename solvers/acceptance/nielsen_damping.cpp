@@ -25,6 +25,7 @@
 #include <cmath>
 
 #include "core/option_checks.h"
+#include "solvers/acceptance/first_damping.h"
 #include "solvers/acceptance/parts.h"
 #include "solvers/acceptance/standing.h"
 
@@ -90,8 +91,7 @@ class NielsenDamping final : public Acceptance {
     nu_ = options_.rise;
     good_ = info.variables > options_.large ? options_.good_large : 1.0;
     sure_ = info.variables > options_.large ? options_.sure_large : infinity;
-    const double scale = info.gradient_norm / info.point_norm;
-    blind_rescue_ = 1e-3 * (std::isfinite(scale) && scale > 0 ? scale : 1.0);
+    blind_ = detail::blind_damping(info);
     return Damping{info.variables > options_.large
                        ? std::clamp(options_.initial_large, options_.minimum, options_.maximum)
                        : options_.initial};
@@ -104,6 +104,15 @@ class NielsenDamping final : public Acceptance {
     }
     const double rho = detail::ratio_of(trial);
     return rho > options_.accept ? accepted(rho, lambda) : rejected(trial, lambda);
+  }
+
+  bool state(State& s) override {
+    s.section("nielsen-damping", 1);
+    s.item("rise", nu_);
+    s.item("good", good_);
+    s.item("sure", sure_);
+    s.item("blind rescue", blind_);
+    return true;
   }
 
  private:
@@ -120,7 +129,9 @@ class NielsenDamping final : public Acceptance {
   }
 
   Verdict rejected(const Trial& trial, double lambda) {
-    const double next = lambda > 0 ? lambda * nu_ : rescue(trial);
+    const double next =
+        lambda > 0 ? lambda * nu_
+                   : std::clamp(detail::first_damping(trial, blind_), options_.minimum, options_.maximum);
     nu_ *= options_.rise;
     if (next > options_.maximum) {
       nu_ = options_.rise;
@@ -129,18 +140,11 @@ class NielsenDamping final : public Acceptance {
     return {Decision::retry, Damping{next}};
   }
 
-  /// The first positive damping. An undamped step solves Bd = -g, so d'Bd = -g'd.
-  double rescue(const Trial& trial) const {
-    const double along = -trial.step.slope / (trial.step.norm * trial.step.norm);
-    const bool known = trial.step.status == StepStatus::ok && std::isfinite(along) && along > 0;
-    return std::clamp(known ? along : blind_rescue_, options_.minimum, options_.maximum);
-  }
-
   NielsenDampingOptions options_;
   double nu_ = 2;
   double good_ = 1;
   double sure_ = infinity;
-  double blind_rescue_ = 1e-3;
+  double blind_ = 1e-3;
 };
 
 NielsenDampingOptions checked(const Options& given) {

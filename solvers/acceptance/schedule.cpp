@@ -90,6 +90,13 @@ class Schedule final : public Acceptance {
     return {Decision::retry, StepLength{next}};
   }
 
+  bool state(State& s) override {
+    s.section("schedule", 1);
+    s.item("step", step_);
+    s.item("halvings", halvings_);
+    return true;
+  }
+
  private:
   Control rate() const { return StepLength{std::ldexp(scheduled(), -static_cast<int>(halvings_))}; }
 

@@ -108,6 +108,12 @@ class StrongWolfe final : public Acceptance {
     return judge_point({alpha, -trial.decrease(), trial.slope / alpha}, trial, control);
   }
 
+  /// Each search begins anew.
+  bool state(State& s) override {
+    s.section("strong-wolfe", 1);
+    return true;
+  }
+
  private:
   Control begin() {
     low_ = high_ = before_ = {};

@@ -105,6 +105,13 @@ class TrustRegion final : public Acceptance {
     return {Decision::retry, Radius{next}};
   }
 
+  bool state(State& s) override {
+    s.section("trust-region", 1);
+    s.item("length scale", length_scale_);
+    s.item("scale of zero", scale_of_zero_);
+    return true;
+  }
+
  private:
   double after_acceptance(double rho, const StepReport& step, double radius) const {
     if (rho < options_.poor) {

@@ -91,6 +91,16 @@ double Box::stationarity(ConstVectorRef x, ConstVectorRef gradient) const {
   return out;
 }
 
+void Box::clear_pressed(ConstVectorRef x, VectorRef gradient) const {
+  for (const Entry& entry : entries_) {
+    const double xi = x[at(entry.coordinate)];
+    double& g = gradient[at(entry.tangent)];
+    if ((xi == entry.lower && g > 0) || (xi == entry.upper && g < 0)) {
+      g = 0;
+    }
+  }
+}
+
 void Box::settle(ConstVectorRef x, ConstVectorRef step, VectorRef trial) const {
   for (const Entry& entry : entries_) {
     const double from = x[at(entry.coordinate)];

@@ -45,6 +45,9 @@ class Box {
   /// max_i |p_i|; NaN where an entry of the gradient is.
   double stationarity(ConstVectorRef x, ConstVectorRef gradient) const;
 
+  /// Sets the entries of the gradient that press against a bound x lies on to zero.
+  void clear_pressed(ConstVectorRef x, VectorRef gradient) const;
+
   /// The trial point of a step from x: what left the box by rounding is put back, and an entry whose step
   /// reaches a bound lies on it exactly.
   void settle(ConstVectorRef x, ConstVectorRef step, VectorRef trial) const;

@@ -75,6 +75,23 @@ bool FreeOperator::dense(MatrixRef out) const {
   return true;
 }
 
+SolveKind FreeOperator::solve_kind() const {
+  const SolveKind kind = B().solve_kind();
+  return kind == SolveKind::exact && !held_.empty() ? SolveKind::approximate : kind;
+}
+
+bool FreeOperator::solve_damped(double lambda, ConstVectorRef weights, ConstVectorRef rhs,
+                                VectorRef out) const {
+  if (!B().solve_damped(lambda, weights, without_held(rhs), out)) {
+    return false;
+  }
+  for (std::size_t k = 0; k < held_.size(); ++k) {
+    const std::size_t i = at(held_[k]);
+    out[i] = rhs[i] / (held_diagonal_[k] + lambda * weights[i]);
+  }
+  return true;
+}
+
 const BlockMatrix* FreeOperator::blocks() const {
   const BlockMatrix* whole = B().blocks();
   if (whole == nullptr || blocks_filled_) {

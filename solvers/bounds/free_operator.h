@@ -42,6 +42,10 @@ class FreeOperator final : public SymmetricOperator {
   const BlockMatrix* blocks() const override;
   const Root* root() const override;
   bool second_directional(ConstVectorRef v, VectorRef out) const override;
+  /// P (B + lambda W)^-1 P on the free variables: definite where B's is, but no solve of the face's own
+  /// system.
+  SolveKind solve_kind() const override;
+  bool solve_damped(double lambda, ConstVectorRef weights, ConstVectorRef rhs, VectorRef out) const override;
   Offers offers() const override { return B().offers(); }
 
  private:

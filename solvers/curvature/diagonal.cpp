@@ -55,6 +55,11 @@ class Diagonal final : public Curvature {
 
   const SymmetricOperator& at_point() const override { return operator_; }
   Index products() const override { return diagonal_.products(); }
+  bool state(State& s) override {
+    s.section("diagonal", 1);
+    diagonal_.state(s);
+    return true;
+  }
 
  private:
   Model model_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kappa/checkpoint.h"
 #include "kappa/operator.h"
 
 namespace kappa::detail {
@@ -17,6 +18,8 @@ class DiagonalOperator final : public SymmetricOperator {
     entries_.resize(static_cast<std::size_t>(n));
     return entries_;
   }
+
+  void state(State& s) { s.item("entries", entries_); }
 
   Index size() const override { return static_cast<Index>(entries_.size()); }
 

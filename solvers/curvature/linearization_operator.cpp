@@ -37,7 +37,9 @@ Offers LinearizationOperator::offers() const {
   return {.diagonal = given.diagonal && passes(Capability::diagonal),
           .dense = given.dense && passes(Capability::dense),
           .blocks = given.blocks && passes(Capability::blocks),
-          .root = given.root && passes(Capability::root)};
+          .root = given.root && passes(Capability::root),
+          .dense_work = given.dense_work,
+          .product_work = given.product_work};
 }
 
 Curvature::Status LinearizationCurvature::refresh(const Evaluation& now, const Evaluation*, ConstVectorRef) {

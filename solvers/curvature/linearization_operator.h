@@ -69,6 +69,8 @@ class LinearizationOperator final : public SymmetricOperator {
   /// Calls of multiply in this solve.
   Index products() const { return products_; }
 
+  void state(State& s) { s.item("products", products_); }
+
  private:
   const Linearization& linearization() const {
     expects(linearization_ != nullptr,
@@ -95,6 +97,11 @@ class LinearizationCurvature final : public Curvature {
   Status refresh(const Evaluation& now, const Evaluation* previous, ConstVectorRef step) override;
   const SymmetricOperator& at_point() const override { return operator_; }
   Index products() const override { return operator_.products(); }
+  bool state(State& s) override {
+    s.section("linearization", 1);
+    operator_.state(s);
+    return true;
+  }
 
  private:
   Model model_;

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "kappa/checkpoint.h"
 #include "kappa/linearization.h"
 
 namespace kappa::detail {
@@ -22,6 +23,8 @@ class ModelDiagonal {
   void start() { products_ = 0; }
   /// Products made in this solve.
   Index products() const { return products_; }
+
+  void state(State& s) { s.item("diagonal products", products_); }
 
  private:
   bool ask(const Linearization& linearization, VectorRef out);

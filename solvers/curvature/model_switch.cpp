@@ -105,6 +105,17 @@ class ModelSwitch final : public Curvature {
            compared_;
   }
 
+  bool state(State& s) override {
+    s.section("model-switch", 1);
+    correction_.state(s);
+    gauss_newton_.state(s);
+    exact_.state(s);
+    secant_.state(s);
+    s.item("used", used_);
+    s.item("compared", compared_);
+    return true;
+  }
+
  private:
   static constexpr detail::CapabilitySet capabilities{detail::Capability::diagonal,
                                                       detail::Capability::dense};

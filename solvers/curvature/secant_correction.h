@@ -46,6 +46,11 @@ class SecantCorrection {
   /// Products with the Gauss-Newton matrix made in this solve.
   Index products() const { return products_; }
 
+  void state(State& s) {
+    s.item("correction", A_);
+    s.item("correction products", products_);
+  }
+
  private:
   void update(ConstVectorRef s, double ys);
 
@@ -73,6 +78,8 @@ class CorrectedOperator final : public SymmetricOperator {
   Offers offers() const override { return gauss_newton_.offers(); }
 
   Index products() const { return gauss_newton_.products(); }
+
+  void state(State& s) { gauss_newton_.state(s); }
 
  private:
   const SecantCorrection& correction_;

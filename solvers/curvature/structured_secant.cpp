@@ -61,6 +61,12 @@ class StructuredSecant final : public Curvature {
 
   const SymmetricOperator& at_point() const override { return operator_; }
   Index products() const override { return operator_.products() + correction_.products(); }
+  bool state(State& s) override {
+    s.section("structured-secant", 1);
+    correction_.state(s);
+    operator_.state(s);
+    return true;
+  }
 
  private:
   StructuredSecantOptions options_;

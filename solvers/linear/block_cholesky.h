@@ -24,10 +24,10 @@
 
 #include <vector>
 
+#include "core/front_kernels.h"
 #include "kappa/block_matrix.h"
 #include "kappa/problem.h"
 #include "solvers/linear/elimination_plan.h"
-#include "solvers/linear/front_kernels.h"
 #include "solvers/linear/tree_schedule.h"
 
 namespace kappa::detail {

@@ -74,10 +74,11 @@ void SchurComplement::reserve() {
   solution_.resize(at(n));
   preconditioner_.shape(structure_.reduced_offset);
   if (choice_.kind == ReducedKind::implicit && reduction_.kernels().multiply_single != nullptr) {
-    // Vectors may reach beyond the last block.
-    constexpr Index beyond = 16;
-    single_.resize(
-        at(structure_.couplings() * structure_.uniform_kept * structure_.uniform_eliminated + beyond));
+    // Vectors may reach beyond the last block, where they multiply by zero: what is there must be a number.
+    constexpr std::size_t beyond = 16;
+    single_.resize(at(structure_.couplings() * structure_.uniform_kept * structure_.uniform_eliminated) +
+                   beyond);
+    std::fill(single_.end() - beyond, single_.end(), 0.0F);
   }
   const std::vector<Index>& start = reduction_.pattern().row_start;
   row_range_.assign(1, 0);

@@ -197,6 +197,11 @@ class BlockSchur final : public StepSolver {
   }
 
   Index factorizations() const override { return factorizations_; }
+  bool state(State& s) override {
+    s.section("block-schur", 1);
+    s.item("factorizations", factorizations_);
+    return true;
+  }
 
  private:
   using Outcome = detail::SchurComplement::Outcome;

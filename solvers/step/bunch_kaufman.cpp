@@ -97,6 +97,11 @@ class BunchKaufmanStep final : public StepSolver {
   }
 
   Index factorizations() const override { return factorizations_; }
+  bool state(State& s) override {
+    s.section("bunch-kaufman", 1);
+    s.item("factorizations", factorizations_);
+    return true;
+  }
 
  private:
   bool factor() {

@@ -17,17 +17,21 @@ void ConjugateGradient::reserve(Index n) {
   z_.resize(size);
   p_.resize(size);
   q_.resize(size);
+  loop_.reserve(n);
 }
 
-double ConjugateGradient::to_boundary(const CgTask& task, ConstVectorRef d, double radius) const {
+double ConjugateGradient::to_boundary(const CgTask& task, ConstVectorRef d, double radius) {
   // In units of the radius: |D + t P| = 1 with |P| = 1.
   const ConstVectorRef w = task.subproblem.metric.weights();
-  const double length = weighted_norm(w, p_);
-  const double inside = weighted_norm(w, d) / radius;
-  double along = 0;
-  for (std::size_t i = 0; i < d.size(); ++i) {
-    along += (std::sqrt(w[i]) * d[i] / radius) * (std::sqrt(w[i]) * p_[i] / length);
-  }
+  const double length = loop_.weighted_norm(w, p_);
+  const double inside = loop_.weighted_norm(w, d) / radius;
+  const double along = loop_.sum([&](Index begin, Index end) {
+    double out = 0;
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      out += (std::sqrt(w[i]) * d[i] / radius) * (std::sqrt(w[i]) * p_[i] / length);
+    }
+    return out;
+  });
   const double gap = std::max(0.0, (1 - inside) * (1 + inside));
   const double root = std::sqrt(along * along + gap);
   const double t = along > 0 ? gap / (along + root) : root - along;
@@ -37,17 +41,14 @@ double ConjugateGradient::to_boundary(const CgTask& task, ConstVectorRef d, doub
 CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
   const Subproblem& model = task.subproblem;
   const ConstVectorRef w = model.metric.weights();
-  const std::size_t n = d.size();
-  const double gamma = power_of_two(largest(model.gradient));
+  const double gamma = std::max(power_of_two(largest(model.gradient)), 0x1p-1000);
   const double radius = task.radius == infinity ? infinity : std::min(task.radius / gamma, 1e300);
   CgResult out;
   std::fill(d.begin(), d.end(), 0.0);
-  for (std::size_t i = 0; i < n; ++i) {
-    r_[i] = model.gradient[i] / gamma;
-    z_[i] = task.inverse[i] * r_[i];
-    p_[i] = -z_[i];
-  }
-  double rz = dot(r_, z_);
+  loop_.set_scaled(1 / gamma, model.gradient, r_);
+  loop_.multiply(task.inverse, r_, z_);
+  loop_.set_scaled(-1, z_, p_);
+  double rz = loop_.dot(r_, z_);
   const double start = std::sqrt(rz);
   if (!std::isfinite(start)) {
     return out;
@@ -70,19 +71,11 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     }
     model.B.multiply(p_, q_);
     ++out.iterations;
-    // Sums and updates each in a loop of its own, without a condition: of a loop that does both a compiler
-    // makes versions for arrays that overlap and others, and may fuse products in one only. The bits would
-    // depend on the addresses.
     if (task.damping != 0) {
-      for (std::size_t i = 0; i < n; ++i) {
-        q_[i] += task.damping * w[i] * p_[i];
-      }
+      loop_.add_weighted(task.damping, w, p_, q_);
     }
-    double rounding = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      rounding += std::abs(p_[i] * q_[i]);
-    }
-    const double curvature = dot(p_, q_);
+    const double rounding = loop_.absolute_dot(p_, q_);
+    const double curvature = loop_.dot(p_, q_);
     if (!std::isfinite(curvature)) {
       return finish(CgResult::End::failed);
     }
@@ -94,28 +87,23 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     if (radius < infinity) {
       bool leaves = downward || !std::isfinite(alpha);
       if (!leaves) {
-        for (std::size_t i = 0; i < n; ++i) {
-          z_[i] = d[i] + alpha * p_[i];
-        }
-        length = weighted_norm(w, z_);
+        loop_.set_scaled(1, d, z_);
+        loop_.add_scaled(alpha, p_, z_);
+        length = loop_.weighted_norm(w, z_);
         leaves = !(length < radius);
       }
       if (leaves) {
         const double tau = to_boundary(task, d, radius);
-        for (std::size_t i = 0; i < n; ++i) {
-          d[i] += tau * p_[i];
-        }
+        loop_.add_scaled(tau, p_, d);
         out.decrease += tau * (rz - 0.5 * tau * curvature);
         return finish(CgResult::End::boundary);
       }
     }
-    for (std::size_t i = 0; i < n; ++i) {
-      d[i] += alpha * p_[i];
-      r_[i] += alpha * q_[i];
-      z_[i] = task.inverse[i] * r_[i];
-    }
+    loop_.add_scaled(alpha, p_, d);
+    loop_.add_scaled(alpha, q_, r_);
+    loop_.multiply(task.inverse, r_, z_);
     out.decrease += 0.5 * alpha * rz;
-    const double next = dot(r_, z_);
+    const double next = loop_.dot(r_, z_);
     if (!std::isfinite(next)) {
       return finish(CgResult::End::failed);
     }
@@ -124,9 +112,7 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     }
     const double beta = next / rz;
     rz = next;
-    for (std::size_t i = 0; i < n; ++i) {
-      p_[i] = beta * p_[i] - z_[i];
-    }
+    loop_.scale_and_subtract(beta, z_, p_);
   }
   return finish(CgResult::End::limit);
 }

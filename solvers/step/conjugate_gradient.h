@@ -11,13 +11,15 @@
 // lowers q and, with the preconditioner 1/W, lengthens d (Steihaug 1983, thm. 2.1).
 //
 // The gradient is scaled by a power of two first, so that inner products of tiny or huge gradients neither
-// under- nor overflow. Cost per iteration: one product and five vector operations; memory 4 n.
+// under- nor overflow. Long vectors are worked on by several threads, with the same bits for any number.
+// Cost per iteration: one product and five vector operations; memory 4 n.
 //
 // Reference: Steihaug, SIAM J. Numer. Anal. 20 (1983) 626; Conn, Gould & Toint 2000, alg. 7.5.1.
 #pragma once
 
 #include <vector>
 
+#include "core/vector_loop.h"
 #include "kappa/step.h"
 
 namespace kappa::detail {
@@ -57,8 +59,9 @@ class ConjugateGradient {
 
  private:
   /// The step tau >= 0 from d along p to the radius.
-  double to_boundary(const CgTask& task, ConstVectorRef d, double radius) const;
+  double to_boundary(const CgTask& task, ConstVectorRef d, double radius);
 
+  VectorLoop loop_;
   std::vector<double> r_, z_, p_, q_;
 };
 

@@ -93,6 +93,12 @@ class DampedCg final : public StepSolver {
     return detail::checked(out, step);
   }
 
+  /// Each solve begins at zero.
+  bool state(State& s) override {
+    s.section("damped-cg", 1);
+    return true;
+  }
+
  private:
   detail::Forcing forcing_;
   std::optional<Subproblem> subproblem_;

@@ -106,6 +106,11 @@ class DampedQr final : public StepSolver {
   }
 
   Index factorizations() const override { return factorizations_; }
+  bool state(State& s) override {
+    s.section("damped-qr", 1);
+    s.item("factorizations", factorizations_);
+    return true;
+  }
 
  private:
   DampedQrOptions options_;

@@ -26,6 +26,11 @@ class FactoredStep : public StepSolver {
   StepReport solve(const Control& control, VectorRef step) final;
   bool resolve(ConstVectorRef rhs, VectorRef out) final;
   Index factorizations() const final { return factorizations_; }
+  bool state(State& s) final {
+    s.section("factored step", 1);
+    s.item("factorizations", factorizations_);
+    return true;
+  }
 
  protected:
   struct Factored {

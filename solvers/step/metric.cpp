@@ -14,6 +14,8 @@ const char* name(MetricKind kind) {
       return "marquardt";
     case MetricKind::minpack:
       return "minpack";
+    case MetricKind::blended:
+      return "blended";
     case MetricKind::automatic:
       return "automatic";
   }
@@ -23,6 +25,12 @@ const char* name(MetricKind kind) {
 void Metric::reset(MetricKind kind) {
   kind_ = kind;
   weights_.clear();
+}
+
+void Metric::state(State& s) {
+  s.section("metric", 1);
+  s.item("kind", kind_);
+  s.item("weights", weights_);
 }
 
 void Metric::update(const SymmetricOperator& B) {
@@ -47,6 +55,11 @@ void Metric::update(const SymmetricOperator& B) {
     const double entry = std::abs(diagonal_[i]);
     if (!std::isfinite(entry)) {
       continue;  // the solver will report the point; a weight must stay usable
+    }
+    if (kind_ == MetricKind::blended) {
+      constexpr double part = 0.01;  // Hsia, Chiang & Lin 2018, sec. 4
+      weights_[i] = (1 - part) + part * entry;
+      continue;
     }
     // As in MINPACK, the 1 that stands for a zero takes part in later maxima: weights never shrink.
     if (kind_ == MetricKind::marquardt || first) {

@@ -82,6 +82,11 @@ class ModifiedCholeskyStep final : public StepSolver {
   }
 
   Index factorizations() const override { return factorizations_; }
+  bool state(State& s) override {
+    s.section("modified-cholesky", 1);
+    s.item("factorizations", factorizations_);
+    return true;
+  }
 
  private:
   bool factor() {

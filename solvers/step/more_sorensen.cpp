@@ -82,6 +82,11 @@ class MoreSorensen final : public StepSolver {
   bool resolve(ConstVectorRef rhs, VectorRef out) override;
 
   Index factorizations() const override { return factorizations_; }
+  bool state(State& s) override {
+    s.section("more-sorensen", 1);
+    s.item("factorizations", factorizations_);
+    return true;
+  }
 
  private:
   /// What the last solve left for resolve.

@@ -81,6 +81,12 @@ class NewtonCg final : public StepSolver {
     return direction_.along(alpha, step);
   }
 
+  /// Each solve begins at zero.
+  bool state(State& s) override {
+    s.section("newton-cg", 1);
+    return true;
+  }
+
  private:
   detail::Forcing forcing_;
   detail::ConjugateGradient cg_;

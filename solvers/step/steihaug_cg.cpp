@@ -82,6 +82,12 @@ class SteihaugCg final : public StepSolver {
     return detail::checked(out, step);
   }
 
+  /// Each solve begins at zero.
+  bool state(State& s) override {
+    s.section("steihaug-cg", 1);
+    return true;
+  }
+
  private:
   detail::Forcing forcing_;
   std::optional<Subproblem> subproblem_;

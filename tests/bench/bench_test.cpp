@@ -291,6 +291,29 @@ TEST_CASE("kappa-bench times the Jacobians of both sides, which are the same", "
   }
 }
 
+TEST_CASE("kappa-bench solves logistic regressions to the accuracy that all sides are asked for", "[bench]") {
+  const Folder folder;
+  const std::string file = folder / "results.json";
+  const Finished done = bench(
+      folder, "logistic --repeat 1 --threads 2 --json '" + file + "' --report '" + (folder / "report") + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  CHECK(contents(folder / "report/index.html").find("Logistic regression") != std::string::npos);
+  const Json json = Json::parse(contents(file));
+  CHECK(json.at("suite") == "logistic");
+  const Json& rows = json.at("rows");
+  REQUIRE((rows.size() == 4 || rows.size() == 6));  // C = 1 and 100; with LIBLINEAR or without
+  for (const Json& row : rows) {
+    INFO(row.dump());
+    CHECK(row.at("seconds").get<double>() > 0);
+    CHECK(row.at("gradient_ratio").get<double>() <= 1e-6);
+    CHECK(row.at("excess").get<double>() < 1e-6);
+  }
+  CHECK(rows[0].at("threads") == 1);
+  CHECK(rows[1].at("threads") == 2);
+  CHECK(rows[0].at("value") == rows[1].at("value"));
+}
+
 TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves", "[bench]") {
   const Folder folder;
   const std::string file = folder / "pairs.json";
@@ -300,7 +323,7 @@ TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves"
   CHECK(done.out.find("| outer product ") != std::string::npos);
   const Json json = Json::parse(contents(file));
   CHECK(json.at("suite") == "pairs");
-  CHECK(json.at("rows").size() == 54);
+  CHECK(json.at("rows").size() == 108);
   for (const Json& row : json.at("rows")) {
     INFO(row.dump());
     CHECK(row.at("of") == 1);
@@ -321,7 +344,7 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"", "no suite is named"},
            {"nits",
             "there is no suite 'nits'; valid names: nist, mgh, mgh-bounded, bal, posegraph, pairs, jacobian, "
-            "all"},
+            "gaussian, logistic, network, learning, all"},
            {"nist --peers cerse", "there is no peer 'cerse'"},
            {"nist --only nothing-has-this-name", "matches 'nothing-has-this-name'"},
            {"nist --methods levenberg", "there is no optimizer 'levenberg'"},
@@ -329,9 +352,11 @@ TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 
            {"nist --methods newton,curvature", "is no key=value"},
            {"nist --threads 0", "--threads"},
            {"nist --repeat none", "--repeat"},
-           {"nist --data file.txt", "--data is for the suites bal, posegraph and jacobian"},
+           {"nist --data file.txt",
+            "--data is for the suites bal, posegraph, jacobian, logistic and learning"},
            {"bal --data no-such-file.txt", "no-such-file.txt"},
            {"jacobian --data no-such-file.txt", "no-such-file.txt"},
+           {"logistic --data no-such-file.txt", "no-such-file.txt"},
            {"bal --threads 1 --speed-up", "2 or more --threads"},
            {"nist --json /no-such-folder/results.json", "/no-such-folder/results.json"},
            {"nist --no-such-option", "--no-such-option"},

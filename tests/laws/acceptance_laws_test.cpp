@@ -13,7 +13,9 @@ namespace {
 using namespace kappa;
 
 std::vector<AcceptancePart> all_parts() {
-  return {nielsen_damping_part(), trust_region_part(), armijo_part(), strong_wolfe_part(), schedule_part()};
+  return {nielsen_damping_part(), martens_damping_part(), gradient_damping_part(),
+          trust_region_part(),    tron_radius_part(),     adaptive_cubic_part(),
+          armijo_part(),          strong_wolfe_part(),    schedule_part()};
 }
 
 constexpr StartInfo info = {3, 2, 1};
@@ -22,19 +24,22 @@ constexpr StartInfo info = {3, 2, 1};
 Trial random_trial(RandomSequence& random, const Control& control) {
   Trial t;
   t.current_value = random.normal();
-  const double length = kind(control) == ControlKind::damping ? 1 / (1 + value(control)) : value(control);
+  const bool inverse = kind(control) == ControlKind::damping || kind(control) == ControlKind::cubic_weight;
+  const double length = inverse ? 1 / (1 + value(control)) : value(control);
   t.step.norm = length;
   t.step.slope = -length * (0.1 + random.uniform());
   t.step.predicted_decrease = -0.5 * t.step.slope;
   t.step.limit = random.below(2) == 0 ? StepReport::Limit::interior : StepReport::Limit::boundary;
   t.value = t.current_value - t.step.predicted_decrease * (3 * random.uniform() - 1.5);
   t.slope = t.step.slope * (2 * random.uniform() - 1);
+  t.current_gradient_norm = 0.1 + random.uniform();
+  t.gradient_norm = t.current_gradient_norm * 1.5 * random.uniform();
   const Index accident = random.below(12);
   if (accident == 0) {
     t.evaluation = EvalStatus::outside_domain;
     t.value = std::nan("");
   }
-  if (accident == 1 && kind(control) == ControlKind::damping) {
+  if (accident == 1 && inverse) {
     t.step = {};
     t.step.status = StepStatus::indefinite;
   }
@@ -48,11 +53,16 @@ Trial scaled(Trial t, double factor) {
   t.current_value *= factor;
   t.value *= factor;
   t.slope *= factor;
+  t.gradient_norm *= factor;
+  t.current_gradient_norm *= factor;
   return t;
 }
 Control scaled(const Control& c, double factor) {
   if (const Damping* damping = std::get_if<Damping>(&c)) {
     return Damping{damping->value * factor};
+  }
+  if (const CubicWeight* weight = std::get_if<CubicWeight>(&c)) {
+    return CubicWeight{weight->value * factor};
   }
   return c;
 }
@@ -78,7 +88,7 @@ TEST_CASE("law: a rejection never returns the same control, and radius, damping 
           ++rejections;
           REQUIRE(value(v.next) != value(control));
           REQUIRE(value(v.next) > 0);
-          if (part.control == ControlKind::damping) {
+          if (part.control == ControlKind::damping || part.control == ControlKind::cubic_weight) {
             REQUIRE(value(v.next) > value(control));
           } else if (part.info.name != "strong-wolfe") {
             REQUIRE(value(v.next) < value(control));
@@ -226,11 +236,56 @@ TEST_CASE("law: a comparing acceptance never takes a trial whose gradient or pre
   t.step.slope = -1;
   t.step.norm = 1;
   t.step.predicted_decrease = std::nan("");
-  for (const AcceptancePart& part : {nielsen_damping_part(), trust_region_part()}) {
+  for (const AcceptancePart& part : {nielsen_damping_part(), martens_damping_part(), trust_region_part(),
+                                     tron_radius_part(), adaptive_cubic_part()}) {
     const auto a = part.make({});
     CHECK(a->judge(t, a->start(info)).decision == Decision::retry);
   }
   t.slope = std::nan("");
   const auto wolfe = strong_wolfe_part().make({});
   CHECK(wolfe->judge(t, wolfe->start(info)).decision == Decision::retry);
+}
+
+TEST_CASE("Martens' walk goes back as long as the value falls, and judges the best iterate") {
+  // Values at the last iterate and at earlier ones; which of them is taken, and how.
+  struct Walk {
+    std::vector<double> values;
+    Decision decision;
+    Index looked_at;
+  };
+  const std::vector<Walk> walks = {
+      {{0.5, 0.6, 0.4}, Decision::accept_kept, 1},        // the first step back is worse
+      {{0.5, 0.4, 0.3}, Decision::accept, 2},             // the earliest is best
+      {{0.5, 0.4, 0.45, 0.1}, Decision::accept_kept, 2},  // the walk ends where the value rises
+      {{std::nan(""), 0.4, 0.45}, Decision::accept_kept, 2},
+      {{std::nan(""), 2, 3}, Decision::retry, 2},  // no iterate is better than the point
+      {{0.5}, Decision::accept, 0},
+  };
+  for (const Walk& walk : walks) {
+    const auto a = martens_damping_part().make({});
+    const Control control = a->start(info);
+    Trial t;
+    t.current_value = 1;
+    t.step.slope = -1;
+    t.step.norm = 1;
+    t.step.predicted_decrease = 0.5;
+    Verdict v;
+    for (std::size_t k = 0; k < walk.values.size(); ++k) {
+      t.value = walk.values[k];
+      t.step.alternatives = static_cast<Index>(walk.values.size() - 1 - k);
+      v = a->judge(t, control);
+      if (v.decision != Decision::alternative) {
+        CHECK(static_cast<Index>(k) == walk.looked_at);
+        break;
+      }
+      CHECK(v.alternative == static_cast<Index>(k) + 1);
+      CHECK((v.keep == Verdict::Keep::yes) == std::isfinite(t.value));
+    }
+    CHECK(v.decision == walk.decision);
+    CHECK((v.decision != Decision::retry || value(v.next) > value(control)));
+    // The next judgement is of a new solve.
+    t.value = 0.5;
+    t.step.alternatives = 0;
+    CHECK(a->judge(t, control).decision == Decision::accept);
+  }
 }

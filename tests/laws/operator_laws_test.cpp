@@ -110,7 +110,7 @@ TEST_CASE("curvature exact keeps the operator laws") {
 }
 
 TEST_CASE("curvature outer-product keeps the operator laws with each of its models") {
-  for (const char* model : {"gauss-newton", "fisher", "empirical-fisher"}) {
+  for (const char* model : {"gauss-newton", "fisher", "sampled-fisher", "empirical-fisher"}) {
     check_laws(outer_product_part(), {{"model", std::string(model)}});
     check_laws(outer_product_part(), {{"model", std::string(model)}}, testing::products_only);
   }

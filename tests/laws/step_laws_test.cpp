@@ -43,6 +43,9 @@ std::vector<double> values(const Matrix& m) {
 
 /// One model: a root where B is positive semidefinite, a gradient in its range.
 struct Instance {
+  Instance(test::DenseOperator matrix, std::vector<double> g) : B(std::move(matrix)), gradient(std::move(g)) {
+    B.solve = SolveKind::exact;
+  }
   test::DenseOperator B;
   std::vector<double> gradient;
 };
@@ -122,6 +125,7 @@ Control make_control(ControlKind kind, double value) {
 std::vector<double> controls(ControlKind kind) {
   switch (kind) {
     case ControlKind::damping:
+    case ControlKind::cubic_weight:
       return {1e-6, 1e-3, 0.1, 1.0, 30.0, 1e3, 1e6};
     case ControlKind::radius:
       return {1e6, 30.0, 1.0, 0.3, 1e-2, 1e-5};
@@ -151,6 +155,13 @@ void for_each_case(const Candidate& candidate, Body body) {
       }
     }
   }
+}
+
+/// Whether forcing terms or epsilons of a solver are in the units of the gradient.
+bool in_gradient_units(const Candidate& candidate, const std::string& name) {
+  const bool forcing = name == "gltr" || name == "shifted-lanczos" || name == "cubic-lanczos";
+  return name == "damped-cg" || name == "steihaug-cg" || name == "newton-cg" || name == "newton-mr" ||
+         name == "scaled-gradient" || name == "own-direction" || (forcing && !candidate.exact);
 }
 
 bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
@@ -248,7 +259,8 @@ TEST_CASE("law: a tighter control gives no longer step") {
     const StepPart part = candidate.part();
     CAPTURE(part.info.name);
     const auto solver = part.make(candidate.options);
-    if (!candidate.exact && solver->control() == ControlKind::damping) {
+    if (!candidate.exact &&
+        (solver->control() == ControlKind::damping || solver->control() == ControlKind::cubic_weight)) {
       continue;  // truncation at another iteration may lengthen a step
     }
     for_each_case(candidate, [&](Kind, const Instance& model, const Metric& metric) {
@@ -371,9 +383,7 @@ TEST_CASE("law: steps do not depend on the units of the objective") {
   for (const double scale : {0x1p-332, 0x1p332}) {  // 1e-100 and 1e100
     for (const Candidate& candidate : test::step_candidates()) {
       const StepPart part = candidate.part();
-      // Forcing terms and epsilon of these are in the gradient's units.
-      if (part.info.name == "damped-cg" || part.info.name == "steihaug-cg" || part.info.name == "newton-cg" ||
-          part.info.name == "scaled-gradient") {
+      if (in_gradient_units(candidate, part.info.name)) {
         continue;
       }
       CAPTURE(part.info.name, scale);
@@ -393,7 +403,9 @@ TEST_CASE("law: steps do not depend on the units of the objective") {
           REQUIRE(solver->prepare({one.B, one.gradient, metric}) == StepStatus::ok);
           const StepReport first = solver->solve(make_control(solver->control(), control), a);
           REQUIRE(solver->prepare({scaled.B, scaled.gradient, metric}) == StepStatus::ok);
-          const double units = solver->control() == ControlKind::damping ? scale : 1.0;
+          const bool scales =
+              solver->control() == ControlKind::damping || solver->control() == ControlKind::cubic_weight;
+          const double units = scales ? scale : 1.0;
           const StepReport second = solver->solve(make_control(solver->control(), control * units), b);
           CHECK(first.status == second.status);
           CHECK((exact(a) - exact(b)).norm() <= 1e-10L * exact(a).norm());
@@ -424,7 +436,8 @@ TEST_CASE("damped solvers agree with the damped system in long double") {
         const StepReport report = solver->solve(Damping{lambda}, step);
         if (e.minCoeff() < -1e-9L * e.maxCoeff()) {
           // Conjugate gradients may be done before they see the negative curvature.
-          CHECK((report.status == StepStatus::indefinite || part.info.name == "damped-cg"));
+          CHECK((report.status == StepStatus::indefinite || part.info.name == "damped-cg" ||
+                 part.info.name == "shifted-lanczos"));
         } else if (e.minCoeff() > 1e-6L * e.maxCoeff()) {
           REQUIRE(report.status == StepStatus::ok);
           const LongVector expected = M.ldlt().solve(LongVector(-exact(model.gradient)));
@@ -433,7 +446,7 @@ TEST_CASE("damped solvers agree with the damped system in long double") {
           if (solver->resolve(model.gradient, x)) {
             CHECK((exact(x) + expected).norm() <= 1e-8L * expected.norm());
           } else {
-            CHECK(part.info.name == "damped-cg");
+            CHECK((part.info.name == "damped-cg" || part.info.name == "shifted-lanczos"));
           }
         }
       }
@@ -564,11 +577,11 @@ TEST_CASE("Steihaug's step is no worse than the Cauchy point and is Newton's whe
 }
 
 TEST_CASE("line-search directions go downhill and are Newton's where the matrix is definite") {
-  for (const auto& make : {modified_cholesky_part, bunch_kaufman_part, newton_cg_part}) {
+  for (const auto& make : {modified_cholesky_part, bunch_kaufman_part, newton_cg_part, newton_mr_part}) {
     const StepPart part = make();
     CAPTURE(part.info.name);
     Options options;
-    if (part.info.name == "newton-cg") {
+    if (part.info.name == "newton-cg" || part.info.name == "newton-mr") {
       options = {{"forcing_cap", 1e-12}, {"forcing_floor", 1e-12}, {"max_iterations", std::int64_t{200}}};
     }
     const auto solver = part.make(options);

@@ -27,6 +27,13 @@ std::vector<Recipe> descent_recipes() {
       {"newton steihaug", newton({.curvature = {"hessian-free"}})},
       {"newton armijo", newton({.acceptance = {"armijo"}})},
       {"newton strong-wolfe", newton({.acceptance = {"strong-wolfe"}})},
+      {"newton gltr", newton({.curvature = {"hessian-free"}, .step = {"gltr"}})},
+      {"newton newton-mr", newton({.step = {"newton-mr"}, .acceptance = {"armijo"}})},
+      {"levenberg-marquardt shifted-lanczos", levenberg_marquardt({.step = {"shifted-lanczos"}})},
+      {"hessian-free", hessian_free()},
+      {"cubic-newton", cubic_newton()},
+      {"regularized-newton", regularized_newton()},
+      {"tron", tron()},
       {"newton bunch-kaufman", newton({.step = {"bunch-kaufman"}, .acceptance = {"armijo"}})},
   };
 }
@@ -328,7 +335,8 @@ TEST_CASE("a derivative that is not finite where the value is, is one more rejec
 TEST_CASE("an objective without a lower bound fails and says so", "[matrix]") {
   const FunctionProblem p = function_problem(Fall{}, 1);
   for (const Method& method :
-       {newton(), newton({.acceptance = {"armijo"}}), newton({.curvature = {"hessian-free"}})}) {
+       {newton(), newton({.acceptance = {"armijo"}}), newton({.curvature = {"hessian-free"}}), cubic_newton(),
+        newton({.curvature = {"hessian-free"}, .step = {"gltr"}})}) {
     const Result r = minimize(p, std::vector<double>{1.0}, method);
     INFO(name(r.termination) << ": " << r.reason);
     CHECK(r.outcome != Outcome::converged);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "kappa/operator.h"
@@ -49,6 +50,7 @@ class DenseOperator final : public kappa::SymmetricOperator {
     A_ = other.A_;
     c_ = other.c_;
     offered_ = other.offered_;
+    solve = other.solve;
     refresh();
     return *this;
   }
@@ -81,6 +83,42 @@ class DenseOperator final : public kappa::SymmetricOperator {
   const kappa::Root* root() const override { return offered_.root ? &root_ : nullptr; }
   const kappa::BlockMatrix* blocks() const override { return offered_.blocks ? &blocks_ : nullptr; }
   Offers offers() const override { return offered_; }
+
+  /// Says that it solves its damped system, by Cholesky in long double; false where that is not definite.
+  kappa::SolveKind solve = kappa::SolveKind::absent;
+  kappa::SolveKind solve_kind() const override { return solve; }
+  bool solve_damped(double lambda, kappa::ConstVectorRef weights, kappa::ConstVectorRef rhs,
+                    kappa::VectorRef out) const override {
+    std::vector<long double> L(matrix_.begin(), matrix_.end());
+    std::vector<long double> x(rhs.begin(), rhs.end());
+    for (kappa::Index j = 0; solve != kappa::SolveKind::absent && j < n_; ++j) {
+      L[at(j + j * n_)] += static_cast<long double>(lambda) * weights[at(j)];
+      for (kappa::Index k = 0; k < j; ++k) {
+        for (kappa::Index i = j; i < n_; ++i) {
+          L[at(i + j * n_)] -= L[at(i + k * n_)] * L[at(j + k * n_)];
+        }
+      }
+      const long double pivot = L[at(j + j * n_)];
+      if (pivot <= 0) {
+        return false;
+      }
+      for (kappa::Index i = j; i < n_; ++i) {
+        L[at(i + j * n_)] /= std::sqrt(pivot);
+      }
+      x[at(j)] /= L[at(j + j * n_)];
+      for (kappa::Index i = j + 1; i < n_; ++i) {
+        x[at(i)] -= L[at(i + j * n_)] * x[at(j)];
+      }
+    }
+    for (kappa::Index j = n_ - 1; j >= 0; --j) {
+      for (kappa::Index i = j + 1; i < n_; ++i) {
+        x[at(j)] -= L[at(i + j * n_)] * x[at(i)];
+      }
+      x[at(j)] /= L[at(j + j * n_)];
+      out[at(j)] = static_cast<double>(x[at(j)]);
+    }
+    return solve != kappa::SolveKind::absent;
+  }
 
   const std::vector<double>& matrix() const { return matrix_; }
   mutable kappa::Index products = 0;

@@ -1,7 +1,8 @@
 // A Linearization made of random dense matrices, for tests of curvatures: r has Jacobian J, and the
 // second-order part is any symmetric matrix, so that every model is another matrix.
 //
-//   exact = J'J + S,  gauss_newton = J'J,  fisher = 2 J'J,  empirical_fisher = sum of r_i^2 j_i j_i'
+//   exact = J'J + S,  gauss_newton = J'J,  fisher = 2 J'J,  sampled_fisher = 3 J'J,  empirical_fisher = sum
+//   of r_i^2 j_i j_i'
 #pragma once
 
 #include <Eigen/Dense>
@@ -43,10 +44,10 @@ class SyntheticLinearization final : public Linearization {
     fill(r);
     S = (S + S.transpose()).eval() * 2.0;
     const Eigen::MatrixXd scaled = r.asDiagonal() * J;
-    matrices_ = {J.transpose() * J + S, J.transpose() * J, 2 * J.transpose() * J,
+    matrices_ = {J.transpose() * J + S, J.transpose() * J, 2 * J.transpose() * J, 3 * J.transpose() * J,
                  scaled.transpose() * scaled};
-    factors_ = {Eigen::MatrixXd(), J, std::sqrt(2.0) * J, scaled};
-    c_ = {Eigen::VectorXd(), r, r / std::sqrt(2.0), Eigen::VectorXd()};
+    factors_ = {Eigen::MatrixXd(), J, std::sqrt(2.0) * J, std::sqrt(3.0) * J, scaled};
+    c_ = {Eigen::VectorXd(), r, r / std::sqrt(2.0), r / std::sqrt(3.0), Eigen::VectorXd()};
     gradient = J.transpose() * r;
     for (std::size_t k = 0; k < matrices_.size(); ++k) {
       blocks_[k] = as_blocks(matrices_[k]);
@@ -126,18 +127,19 @@ class SyntheticLinearization final : public Linearization {
   }
 
   SyntheticOffers offers_;
-  std::array<Eigen::MatrixXd, 4> matrices_;
-  std::array<Eigen::MatrixXd, 4> factors_;
-  std::array<Eigen::VectorXd, 4> c_;
-  std::array<BlockMatrix, 4> blocks_;
-  std::array<Root, 4> roots_;
+  std::array<Eigen::MatrixXd, 5> matrices_;
+  std::array<Eigen::MatrixXd, 5> factors_;
+  std::array<Eigen::VectorXd, 5> c_;
+  std::array<BlockMatrix, 5> blocks_;
+  std::array<Root, 5> roots_;
 };
 
 /// The linearization as an evaluation for Curvature::refresh, with all of its models.
 inline Evaluation evaluation_of(std::unique_ptr<SyntheticLinearization> linearization) {
   Evaluation out;
   out.have = Want::value | Want::gradient | Want::linearization;
-  out.models = {Model::exact, Model::gauss_newton, Model::fisher, Model::empirical_fisher};
+  out.models = {Model::exact, Model::gauss_newton, Model::fisher, Model::sampled_fisher,
+                Model::empirical_fisher};
   out.gradient.assign(linearization->gradient.begin(), linearization->gradient.end());
   out.x.assign(out.gradient.size(), 0.0);
   out.linearization = std::move(linearization);

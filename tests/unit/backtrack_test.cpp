@@ -160,7 +160,9 @@ TEST_CASE("a long street ends at its noise with backtracking") {
   const BalProblem data =
       generate_bal({.kind = GeneratedBal::Kind::street, .cameras = 200, .points = 8000, .seed = 2});
   const ResidualProblem problem = make_bundle(data);
-  const Result result = minimize(problem, problem.initial(), levenberg_marquardt(), {.max_iterations = 60});
+  Stopping stopping;
+  stopping.max_iterations = 60;
+  const Result result = minimize(problem, problem.initial(), levenberg_marquardt(), stopping);
   // Chi squared of half the residuals' degrees of freedom at a noise of half a pixel.
   const auto freedom = static_cast<double>(2 * data.observations - problem.tangent_dimension() + 7);
   CHECK(result.value == Approx(0.125 * freedom).epsilon(0.02));

@@ -53,6 +53,7 @@ std::vector<Case> passing_cases() {
   return {{exact_part(), {}, Model::exact},
           {outer_product_part(), {}, Model::gauss_newton},
           {outer_product_part(), model_option("fisher"), Model::fisher},
+          {outer_product_part(), model_option("sampled-fisher"), Model::sampled_fisher},
           {outer_product_part(), model_option("empirical-fisher"), Model::empirical_fisher},
           {hessian_free_part(), {}, Model::exact},
           {hessian_free_part(), model_option("gauss-newton"), Model::gauss_newton}};
@@ -74,7 +75,8 @@ TEST_CASE("each passing curvature multiplies by the matrix of its own model and 
     const auto curvature = c.part.make(c.options);
     CHECK(curvature->needs().models == ModelSet{c.model});
     REQUIRE(curvature->refresh(now, nullptr, {}) == Status::ok);
-    for (const Model other : {Model::exact, Model::gauss_newton, Model::fisher, Model::empirical_fisher}) {
+    for (const Model other :
+         {Model::exact, Model::gauss_newton, Model::fisher, Model::sampled_fisher, Model::empirical_fisher}) {
       const double off = relative_difference(multiply(curvature->at_point(), v), matrix_of(now, other) * v);
       CHECK((off < rounding) == (other == c.model));
     }

@@ -1,5 +1,5 @@
 // The dense kernels of a front, for every vector width this processor has, against dense arithmetic.
-#include "solvers/linear/front_kernels.h"
+#include "core/front_kernels.h"
 
 #include <Eigen/Dense>
 #include <array>
@@ -224,6 +224,50 @@ TEST_CASE("front kernels add a child's Schur complement where its rows belong") 
         CAPTURE(i, j);
         CHECK(snapshot(i, j) == before(i, j));
       }
+    }
+  }
+}
+
+TEST_CASE("front kernels multiply matrices in slivers") {
+  RandomSequence random(4);
+  // Row slivers, column slivers, depth: all sizes of register tiles, and more than one depth of a pass.
+  for (const auto& [rows, columns, depth] :
+       std::vector<std::array<Index, 3>>{{1, 1, 8}, {2, 3, 16}, {3, 2, 192}, {4, 1, 200}, {12, 5, 408}}) {
+    CAPTURE(rows, columns, depth);
+    const Index next = sliver * (depth + 8);  // the matrices are wider than what is multiplied
+    const Index to_next = sliver * (columns * sliver + 16);
+    std::vector<double> a(static_cast<std::size_t>(rows * next));
+    std::vector<double> b(static_cast<std::size_t>(columns * next));
+    for (std::vector<double>* values : {&a, &b}) {
+      for (double& v : *values) {
+        v = random.normal();
+      }
+    }
+    const auto entry = [](const std::vector<double>& m, Index apart, Index i, Index j) {
+      return m[static_cast<std::size_t>(i / sliver * apart + j * sliver + i % sliver)];
+    };
+    for (const FrontKernels& kernels : runnable_front_kernels()) {
+      std::vector<double> c(static_cast<std::size_t>(rows * to_next), -7.0);
+      kernels.multiply({.a = a.data(),
+                        .a_next = next,
+                        .b = b.data(),
+                        .b_next = next,
+                        .c = c.data(),
+                        .c_next = to_next,
+                        .rows = rows,
+                        .columns = columns,
+                        .depth = depth});
+      double error = 0;
+      for (Index i = 0; i < rows * sliver; ++i) {
+        for (Index j = 0; j < to_next / sliver; ++j) {
+          double expected = j < columns * sliver ? 0 : -7;  // nothing is written beyond
+          for (Index k = 0; k < depth && j < columns * sliver; ++k) {
+            expected += entry(a, next, i, k) * entry(b, next, j, k);
+          }
+          error = std::max(error, std::abs(entry(c, to_next, i, j) - expected));
+        }
+      }
+      CHECK(error < 1e-12 * std::sqrt(static_cast<double>(depth)) * 10);
     }
   }
 }

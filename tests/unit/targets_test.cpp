@@ -1,5 +1,6 @@
 #include "problems/targets.h"
 
+#include <cmath>
 #include <string>
 
 #include "kappa/residuals.h"
@@ -40,7 +41,7 @@ bool contains(const std::string& text, const std::string& piece) {
 
 TEST_CASE("every scheme loads its own example, unless that is a file", "[targets]") {
   for (const TargetScheme& scheme : target_schemes()) {
-    if (scheme.name != "bal" && scheme.name != "g2o") {
+    if (scheme.name != "bal" && scheme.name != "g2o" && scheme.name != "csv") {
       CHECK(load_target(scheme.example).scheme == scheme.name);
     }
   }
@@ -134,4 +135,23 @@ TEST_CASE("errors of targets name what is valid, the closest first", "[targets]"
     CHECK(contains(message_of("mgh:wood?factor=" + std::string(factor)), "it takes a positive number"));
   }
   CHECK(contains(message_of("mgh:wood?factor="), "is no key"));
+}
+
+TEST_CASE("a file of samples is a logistic regression with the keys that follow it", "[targets][logistic]") {
+  const kappa::test::Folder folder;
+  const std::string file = folder.with("two.csv", "x,y,kind\n1,2,a\n-1,0.5,b\n0,1,a\n");
+  const Target target = load_target("csv:" + file + "?bias=1&C=2&l2=0.5");
+  CHECK(target.problem->dimension() == 3);
+  CHECK(value_at_start(target) == Approx(6 * std::log(2.0)));
+  CHECK(contains(target.note, "3 samples of 2 features, 2 classes (2 of 'a', 1 of 'b')"));
+  CHECK(load_target("csv:" + file + "?two_classes=multinomial").problem->dimension() == 4);
+  const Target sparse = load_target("libsvm:" + folder.with("one", "1 1:1\n2 3:1\n"));
+  CHECK(sparse.problem->dimension() == 3);
+  CHECK(contains(message_of("csv:" + file + "?Q=1"), "'Q'"));
+  CHECK(contains(message_of("csv:" + file + "?C=-1"), "C is -1"));
+  CHECK(contains(message_of("csv:" + file + "?intercept=none"), "regularised"));
+  CHECK(contains(message_of("libsvm:" + folder.with("alone", "1 1:1\n")), "one class, '1'"));
+  CHECK(
+      contains(message_of("libsvm:" + folder.with("wide", "1 1:1\n2 2147483647:1\n")), "is an index wrong?"));
+  CHECK(contains(message_of("libsvm:"), "names no file"));
 }

@@ -53,6 +53,14 @@ std::string json(const Solved& solved) {
                         {"gradient", r.evaluations.gradient},
                         {"linearization", r.evaluations.linearization},
                         {"product", r.evaluations.product}};
+  out["epochs"] = r.epochs;
+  out["gradient_equivalents"] = r.gradient_equivalents;
+  if (!r.measures.empty()) {
+    out["validation"] = {{"epoch", r.best_epoch}};
+    for (const Measure& m : r.measures) {
+      out["validation"][m.name] = m.value;
+    }
+  }
   out["seconds"] = r.seconds;
   out["threads"] = solved.threads;
   out["version"] = version;

@@ -113,7 +113,7 @@ Method choose_method(const MethodChoice& choice) {
   }
   if (choice.metric) {
     method.metric = static_cast<MetricKind>(detail::choose_option(
-        "solve", "--metric", *choice.metric, {"identity", "marquardt", "minpack", "automatic"}));
+        "solve", "--metric", *choice.metric, {"identity", "marquardt", "minpack", "blended", "automatic"}));
   }
   method.batch.size = choice.batch.value_or(method.batch.size);
   method.batch.seed = choice.seed.value_or(method.batch.seed);

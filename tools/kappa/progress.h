@@ -15,6 +15,7 @@ namespace kappa::cli {
 bool can_redraw();
 
 /// One line, redrawn ten times a second by a thread of its own, so that it moves during a long iteration too.
+/// Above it a line stays for each epoch.
 /// Nothing is drawn in the first tenth of a second. The line is cleared at the end.
 class ProgressLine final : public Observer {
  public:
@@ -31,6 +32,7 @@ class ProgressLine final : public Observer {
   std::condition_variable changed_;
   bool done_ = false;
   std::string line_;
+  std::string finished_;  ///< lines of epochs that are not drawn yet
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::thread thread_;
 };

@@ -118,6 +118,19 @@ std::string summary(const Solved& solved) {
   }
   table.add({"iterations", text("%td of %td trials", r.iterations, r.trials)});
   table.add({"evaluations", evaluations(r.evaluations)});
+  if (r.epochs != r.iterations || !r.measures.empty()) {
+    table.add({"epochs", text("%td, %.4g gradient equivalents", r.epochs, r.gradient_equivalents)});
+  }
+  if (!r.measures.empty()) {
+    std::string measures;
+    for (const Measure& m : r.measures) {
+      measures += text("%s %.6g, ", m.name.c_str(), m.value);
+    }
+    table.add({"validation", measures + text("after epoch %td", r.best_epoch)});
+  }
+  if (!solved.checkpoint.empty() && !r.converged()) {
+    table.add({"checkpoint", solved.checkpoint + ": goes on with --resume and larger limits"});
+  }
   table.add({"time", text("%.3g s, %d thread%s", r.seconds, solved.threads, solved.threads == 1 ? "" : "s")});
   for (const std::string& note : r.notes) {
     table.add({"note", note});

@@ -15,6 +15,7 @@ struct Solved {
   const Result& result;
   int threads = 0;
   const TimedCovariance* covariance = nullptr;  ///< where it was asked for
+  std::string checkpoint = {};                  ///< its file, or empty
 };
 
 /// Labelled rows; for a NIST regression also its parameters beside the certified ones.

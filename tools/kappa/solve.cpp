@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <optional>
 
 #include "command.h"
@@ -22,6 +23,8 @@ namespace kappa::cli {
 
 namespace {
 
+constexpr Index most_steps = std::numeric_limits<Index>::max();
+
 std::unique_ptr<Observer> choose_observer(const SolveArguments& given) {
   if (given.verbose) {
     return std::make_unique<IterationTable>();
@@ -36,7 +39,9 @@ int exit_status(const Result& result, int signal) {
   if (result.termination == Termination::stop_requested && signal != 0) {
     return 128 + signal;
   }
-  return result.converged() ? status_converged : status_not_converged;
+  const bool as_asked =
+      result.termination == Termination::max_epochs || result.termination == Termination::early_stopping;
+  return result.converged() || as_asked ? status_converged : status_not_converged;
 }
 
 }  // namespace
@@ -51,6 +56,9 @@ int solve(const SolveArguments& given) {
     check_picture(given.picture);
   }
   check_covariance(given.covariance);
+  if (!given.checkpoint.path.empty()) {
+    check_writable("--checkpoint", given.checkpoint.path);
+  }
   SignalWatch signals;
   const int threads = given.threads ? static_cast<int>(*given.threads) : tbb::info::default_concurrency();
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
@@ -62,10 +70,22 @@ int solve(const SolveArguments& given) {
   if (!given.picture.empty()) {
     check_drawable(target);
   }
+  std::optional<Target> held_out;
+  if (!given.validation.empty()) {
+    held_out = load_target(given.validation);
+  }
+  const Session session{.validation = {.problem = held_out ? held_out->problem.get() : nullptr,
+                                       .measure = given.validation_measure,
+                                       .patience = given.patience},
+                        .checkpoint = given.checkpoint};
   Stopping stopping = given.stopping;
+  if (stopping.max_epochs > 0) {  // the epochs are what was asked for
+    stopping.max_iterations = std::max(stopping.max_iterations, most_steps);
+    stopping.max_evaluations = std::max(stopping.max_evaluations, most_steps);
+  }
   stopping.stop = signals.begin();
-  const Result result =
-      arena.execute([&] { return minimize(*target.problem, target.x0, method, stopping, observer.get()); });
+  const Result result = arena.execute(
+      [&] { return minimize(*target.problem, target.x0, method, stopping, observer.get(), session); });
   observer.reset();
 
   std::optional<TimedCovariance> covariance;
@@ -81,7 +101,7 @@ int solve(const SolveArguments& given) {
       no_covariance = std::current_exception();
     }
   }
-  const Solved solved{target, result, threads, covariance ? &*covariance : nullptr};
+  const Solved solved{target, result, threads, covariance ? &*covariance : nullptr, given.checkpoint.path};
   print(given.json ? json(solved) : summary(solved));
   if (!given.output.empty()) {
     write_solution(target, result.x, given.output);

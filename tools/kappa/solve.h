@@ -16,6 +16,10 @@ struct SolveArguments {
   std::string target;
   MethodChoice method;
   Stopping stopping;
+  std::string validation;  ///< a target of the same model; empty: none
+  std::string validation_measure;
+  Index patience = 0;
+  Checkpoint checkpoint;
   std::optional<Index> threads;  ///< all cores where it is not given
   bool json = false;
   bool verbose = false;

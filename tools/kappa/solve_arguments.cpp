@@ -90,6 +90,7 @@ void add_stopping(CLI::App& app, Stopping& stopping) {
   };
   count("--max-iterations", stopping.max_iterations, "Accepted steps");
   count("--max-evaluations", stopping.max_evaluations, "Trial values");
+  count("--epochs", stopping.max_epochs, "Passes over all terms, instead of --max-iterations; 0: no limit");
   tolerance("--gradient-tolerance", stopping.gradient_tolerance, "Largest gradient entry at most X");
   tolerance("--decrease-tolerance", stopping.decrease_tolerance, "Predicted gain at most X times the value");
   tolerance("--step-tolerance", stopping.step_tolerance, "Step at most X times the length of x");
@@ -103,6 +104,46 @@ void add_stopping(CLI::App& app, Stopping& stopping) {
   })->group(group);
 }
 
+void add_learning(CLI::App& app, SolveArguments& given) {
+  const char* group = "Learning";
+  app.add_option("--validation", given.validation,
+                 "Data that is not learnt from, by which the best point is chosen after each epoch")
+      ->type_name("TARGET")
+      ->group(group);
+  app.add_option("--validation-measure", given.validation_measure,
+                 "Which of its measures decides, such as accuracy [the first]")
+      ->type_name("NAME")
+      ->group(group);
+  add(app, "--patience", "N", "Stop after N epochs without a better measure; 0: never [0]",
+      [&](const std::string& text) { given.patience = read_count("--patience", text, 5, 0); })
+      ->group(group);
+}
+
+void add_checkpoint(CLI::App& app, Checkpoint& checkpoint) {
+  const char* group = "Checkpoints";
+  app.add_option("--checkpoint", checkpoint.path,
+                 "Save the state there, at the start, as often as asked for, and at the end")
+      ->type_name("FILE")
+      ->group(group);
+  add(app, "--checkpoint-every", "N|Ns", "Accepted steps, or seconds as in 30s, from one to the next [60s]",
+      [&](const std::string& text) {
+        checkpoint.iterations = 0;
+        checkpoint.seconds = 0;
+        if (!text.empty() && text.back() == 's') {
+          checkpoint.seconds = read_number("--checkpoint-every", text.substr(0, text.size() - 1), 60);
+        } else {
+          checkpoint.iterations = read_count("--checkpoint-every", text, 100, 1);
+        }
+        detail::require_option(checkpoint.iterations > 0 || checkpoint.seconds > 0, "solve",
+                               "--checkpoint-every", text, "it must be positive");
+      })
+      ->group(group);
+  app.add_flag_callback(
+         "--resume", [&] { checkpoint.start = Checkpoint::Start::resume; },
+         "Go on from the file of --checkpoint, to the same bits as without the interruption")
+      ->group(group);
+}
+
 }  // namespace
 
 void add_solve(CLI::App& app, Run& run) {
@@ -113,6 +154,8 @@ void add_solve(CLI::App& app, Run& run) {
   add_method(*command, given->method);
   add_stopping(*command, given->stopping);
   given->plugins = add_plugin_option(*command);
+  add_learning(*command, *given);
+  add_checkpoint(*command, given->checkpoint);
   add(*command, "--threads", "N", "Threads to use [all cores]",
       [given](const std::string& text) { given->threads = read_threads(text); });
   command->add_flag("--json", given->json, "One JSON object on standard output instead of the summary");
@@ -138,10 +181,16 @@ void add_solve(CLI::App& app, Run& run) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->footer(R"(Ctrl-C ends the solve with the best point so far; a second one kills.
-Exit status: 0 converged, 1 not converged, 2 set-up error, 130 stopped by Ctrl-C.)");
+Exit status: 0 converged (or all epochs made, or ended by --patience), 1 not converged, 2 set-up error, 130 stopped by Ctrl-C.)");
   command->callback([given, &run] {
     if (given->target.empty()) {
       throw Error("solve needs a target, SCHEME:NAME, such as nist:Misra1a; kappa list shows the schemes");
+    }
+    if (given->checkpoint.start == Checkpoint::Start::resume && given->checkpoint.path.empty()) {
+      throw Error("--resume needs the file to go on from; give --checkpoint FILE");
+    }
+    if (given->validation.empty() && (given->patience > 0 || !given->validation_measure.empty())) {
+      throw Error("--patience and --validation-measure are of the validation data; give --validation TARGET");
     }
     run = [given] { return solve(*given); };
   });

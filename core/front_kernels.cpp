@@ -1,4 +1,4 @@
-#include "solvers/linear/front_kernels.h"
+#include "core/front_kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -98,7 +98,9 @@ struct Kernels {
         at[d][r] -= at[c][r] * factor;
       }
     }
-    /// Subtracts the product of n columns of R slivers with those of C consecutive rows of one sliver.
+    /// Subtracts the product of n columns of R slivers with those of C consecutive rows of one sliver, or
+    /// adds it.
+    template <bool Adds = false>
     KAPPA_INLINE void subtract_product(const double* a, Index next_sliver, const double* b, Index n) {
       for (Index k = 0; k < n; ++k) {
         Vector rows[R * V];
@@ -107,12 +109,19 @@ struct Kernels {
         }
         KAPPA_UNROLL for (int c = 0; c < C; ++c) {
           KAPPA_UNROLL for (int r = 0; r < R * V; ++r) {
-            at[c][r] -= rows[r] * b[c];
+            if constexpr (Adds) {
+              at[c][r] += rows[r] * b[c];
+            } else {
+              at[c][r] -= rows[r] * b[c];
+            }
           }
         }
         a += sliver;
         b += sliver;
       }
+    }
+    KAPPA_INLINE void add_product(const double* a, Index next_sliver, const double* b, Index n) {
+      subtract_product<true>(a, next_sliver, b, n);
     }
   };
 
@@ -296,6 +305,27 @@ struct Kernels {
     for (Index k = depth; k < panel.width; k += depth) {
       square_columns<true>(panel, update, row, row_end, column, column_end, k,
                            std::min(depth, panel.width - k));
+    }
+  }
+
+  KAPPA_INLINE static void multiply(const SliverProduct& p) {
+    for (Index from = 0; from < p.depth; from += depth) {
+      const Index n = std::min(depth, p.depth - from);
+      each_group(0, p.rows, [&]<int R>(Index s) KAPPA_INLINE_LAMBDA {
+        const double* a = p.a + s * p.a_next + sliver * from;
+        for (Index c = 0; c < p.columns * sliver; c += Columns) {
+          const double* b = p.b + (c / sliver) * p.b_next + sliver * from + c % sliver;
+          double* target = p.c + s * p.c_next + sliver * c;
+          Tile<R, Columns> tile;
+          if (from == 0) {
+            tile.clear();
+          } else {
+            tile.read(target, p.c_next, sliver);
+          }
+          tile.add_product(a, p.a_next, b, n);
+          tile.write(target, p.c_next, sliver);
+        }
+      });
     }
   }
 
@@ -497,6 +527,9 @@ struct Kernels {
                         Index column_end) {                                                                  \
     K::square(panel, update, row, row_end, column, column_end);                                              \
   }                                                                                                          \
+  attribute void multiply(const SliverProduct& product) {                                                    \
+    K::multiply(product);                                                                                    \
+  }                                                                                                          \
   attribute void add_to_panel(const Panel& panel, Update child, std::span<const Run> pieces,                 \
                               std::span<const Run> columns) {                                                \
     K::add_to_panel(panel, child, pieces, columns);                                                          \
@@ -517,9 +550,9 @@ struct Kernels {
   attribute void backward(const Panel& panel, const double* inverse, double* y) {                            \
     K::backward(panel, inverse, y);                                                                          \
   }                                                                                                          \
-  constexpr FrontKernels kernels = {subtract_columns, factor_triangle, solve_rows, square,                   \
-                                    add_to_panel,     add_to_update,   forward,    forward_below,            \
-                                    backward_below,   backward};                                             \
+  constexpr FrontKernels kernels = {subtract_columns, factor_triangle, solve_rows,    square,                \
+                                    multiply,         add_to_panel,    add_to_update, forward,               \
+                                    forward_below,    backward_below,  backward};                            \
   }
 
 KAPPA_FRONT_KERNELS(plain, , 2, 4, 1)

@@ -1,4 +1,5 @@
-// The dense arithmetic of a front of a sparse Cholesky factorization, see block_cholesky.h.
+// The dense arithmetic of a front of a sparse Cholesky factorization (solvers/linear/block_cholesky.h), and
+// of large dense covariances (definite_matrix.h).
 //
 // A panel holds the columns a front eliminates, w of them, by slivers: eight rows of all w columns, column by
 // column, each sliver behind the other,
@@ -65,6 +66,20 @@ struct Run {
   std::int32_t length = 0;
 };
 
+/// c = a b' of matrices in slivers: `rows` slivers of a by `columns` slivers of b over `depth` columns of
+/// both. Slivers are `..._next` doubles apart; c is another matrix than a and b.
+struct SliverProduct {
+  const double* a = nullptr;
+  Index a_next = 0;
+  const double* b = nullptr;
+  Index b_next = 0;
+  double* c = nullptr;
+  Index c_next = 0;
+  Index rows = 0;
+  Index columns = 0;
+  Index depth = 0;
+};
+
 struct FrontKernels {
   /// Columns [first, last) of the slivers [begin, end): subtracts the products of the columns before `first`
   /// with the rows [first, last). Whole slivers of columns, but for the last.
@@ -80,6 +95,8 @@ struct FrontKernels {
   /// The tile of slivers [row, row_end) x [column, column_end) of -L21 L21', on and below its diagonal;
   /// slivers are counted from the first below the triangle.
   void (*square)(const Panel& panel, Update update, Index row, Index row_end, Index column, Index column_end);
+
+  void (*multiply)(const SliverProduct& product);
 
   /// Adds part of a child's Schur complement to the panel, or to the Schur complement: the rows of `pieces`,
   /// each within one sliver of either, by the columns of `columns`.

@@ -1,0 +1,315 @@
+#include "bench/learning.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "bench/chart.h"
+#include "bench/grid.h"
+#include "bench/suite.h"
+#include "bench/thread_limit.h"
+#include "kappa/kappa.h"
+#include "kappa/network.h"
+#include "kappa/random.h"
+
+namespace kappa::bench {
+
+namespace {
+
+struct TrainAndTest {
+  std::string name;
+  Dataset train;
+  Dataset test;
+};
+
+/// Clouds about random centres, some of them near each other: 10 classes of 64 features.
+Dataset generated(Index samples, std::uint64_t stream) {
+  constexpr Index features = 64;
+  constexpr Index classes = 10;
+  Dataset out;
+  out.features = {.samples = samples, .size = features, .value = {}, .row_start = {}, .column = {}};
+  const CounterRandom centres(1, 1);
+  RandomSequence noise(1, stream);
+  for (Index s = 0; s < samples; ++s) {
+    const Index c = noise.below(classes);
+    out.label.push_back(static_cast<std::int32_t>(c));
+    for (Index j = 0; j < features; ++j) {
+      const double centre = centres.normal(static_cast<std::uint64_t>(c * features + j));
+      out.features.value.push_back(0.5 * centre + noise.normal());
+    }
+  }
+  for (Index c = 0; c < classes; ++c) {
+    out.classes.push_back(std::to_string(c));
+  }
+  return out;
+}
+
+std::string idx_file(const std::string& folder, const std::string& name) {
+  return folder + "/" + name + ".gz";
+}
+
+TrainAndTest read(const std::string& folder) {
+  if (folder.empty()) {
+    return {"generated, 10 classes", generated(10000, 2), generated(2000, 3)};
+  }
+  TrainAndTest out{
+      folder,
+      load_idx(idx_file(folder, "train-images-idx3-ubyte"), idx_file(folder, "train-labels-idx1-ubyte")),
+      load_idx(idx_file(folder, "t10k-images-idx3-ubyte"), idx_file(folder, "t10k-labels-idx1-ubyte"))};
+  match_classes(out.train, out.test);
+  return out;
+}
+
+/// Notes the curve; what judging takes is not in its seconds.
+class Recorder final : public Observer {
+ public:
+  Recorder(LearningCurve& curve, const double& judging) : curve_(curve), judging_(judging) {}
+
+  void observe(const Progress& p) override {
+    if (p.event != Progress::Event::epoch) {
+      return;
+    }
+    LearningPoint at{.epoch = p.epoch,
+                     .gradient_equivalents = p.gradient_equivalents,
+                     .seconds = p.seconds - judging_,
+                     .train_value = p.epoch_value};
+    for (const Measure& m : p.measures) {
+      (m.name == "accuracy" ? at.test_accuracy : at.test_loss) = m.value;
+    }
+    curve_.points.push_back(at);
+  }
+
+ private:
+  LearningCurve& curve_;
+  const double& judging_;
+};
+
+/// The test data, with the time that judging takes.
+class Judge final : public Problem {
+ public:
+  Judge(const Problem& test, double& seconds) : test_(test), seconds_(seconds) {}
+  Index dimension() const override { return test_.dimension(); }
+  ModelSet models() const override { return test_.models(); }
+  EvalStatus evaluate(const Request& request, Evaluation& at) const override {
+    return test_.evaluate(request, at);
+  }
+  std::vector<Measure> measures(ConstVectorRef x) const override {
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<Measure> out = test_.measures(x);
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return out;
+  }
+
+ private:
+  const Problem& test_;
+  double& seconds_;
+};
+
+LearningCurve learn(const Network& train, const Network& test, const LearningOptions& options,
+                    const std::string& method, double rate) {
+  LearningCurve out{.method = method, .rate = rate, .ended = {}, .points = {}};
+  double judging = 0;
+  const Judge judge(test, judging);
+  Recorder recorder(out, judging);
+  Stopping stopping;
+  stopping.max_epochs = options.epochs;
+  stopping.max_iterations = stopping.max_evaluations = std::numeric_limits<Index>::max();
+  const Method made = registry().optimizer(method).make(
+      {{"rate", rate}, {"batch", static_cast<std::int64_t>(options.batch)}});
+  const Result result = minimize(train, train.initial(), made, stopping, &recorder,
+                                 {.validation = {.problem = &judge, .measure = "accuracy"}});
+  out.ended = result.reason;
+  return out;
+}
+
+std::string number(const char* format, double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, format, value);
+  return std::isfinite(value) ? text : "-";
+}
+
+std::vector<const LearningCurve*> chosen(const LearningResult& result) {
+  std::vector<const LearningCurve*> out;
+  for (const LearningCurve& curve : result.curves) {
+    if (curve.chosen) {
+      out.push_back(&curve);
+    }
+  }
+  return out;
+}
+
+constexpr double bar = 0.88;
+
+using Coordinate = double (*)(const LearningPoint&);
+
+std::string figure(const LearningResult& result, const char* title, const Axis& x, Coordinate at_x, Axis y,
+                   Coordinate at_y) {
+  Chart chart;
+  chart.description = title;
+  chart.x = x;
+  double least = infinity, most = -infinity, widest = 0;
+  int style = 0;
+  for (const LearningCurve* curve : chosen(result)) {
+    Series series{curve->method, style++, {}};
+    for (const LearningPoint& p : curve->points) {
+      if (p.epoch == 0 || !std::isfinite(at_y(p))) {
+        continue;
+      }
+      series.points.emplace_back(at_x(p), at_y(p));
+      least = std::min(least, at_y(p));
+      most = std::max(most, at_y(p));
+      widest = std::max(widest, at_x(p));
+    }
+    chart.series.push_back(std::move(series));
+  }
+  if (!(least < most)) {
+    return "";
+  }
+  chart.x.high = widest;
+  y.low = std::max(0.0, least - 0.05 * (most - least));
+  y.high = most + 0.05 * (most - least);
+  chart.y = y;
+  return "<figure><h4>" + escape(title) + "</h4>" + svg(chart) + "</figure>";
+}
+
+}  // namespace
+
+double LearningCurve::best_accuracy() const {
+  double out = 0;
+  for (const LearningPoint& p : points) {
+    out = std::max(out, p.test_accuracy);
+  }
+  return out;
+}
+
+double LearningCurve::work_to(double accuracy) const {
+  const auto there = std::find_if(points.begin(), points.end(),
+                                  [&](const LearningPoint& p) { return p.test_accuracy >= accuracy; });
+  return there != points.end() ? there->gradient_equivalents : infinity;
+}
+
+const std::vector<LearningMethod>& learning_methods() {
+  static const std::vector<LearningMethod> all = {
+      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.01},
+      {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.03},
+      {"vsgd", {0.1, 0.3, 1.0}, 1.0},
+      {"adasecant", {0.1, 0.3, 1.0}, 0.3},
+      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
+      {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 1e-3},
+      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
+      {"sgd", {0.1, 0.3, 1.0, 3.0}, 1.0},
+  };
+  return all;
+}
+
+LearningResult run_learning(const LearningOptions& options, const ProgressFunction& progress) {
+  const TrainAndTest data = read(options.data);
+  std::vector<Index> sizes = {data.train.features.size};
+  sizes.insert(sizes.end(), options.hidden.begin(), options.hidden.end());
+  sizes.push_back(static_cast<Index>(data.train.classes.size()));
+  const NetworkTopology topology = NetworkTopology::chain(sizes, Activation::tanh);
+  const NetworkOptions network{.precision = Precision::single_precision};
+  const Network train(topology, data.train, network);
+  const Network test(topology, data.test, network);
+  LearningResult out{.data = data.name,
+                     .network = {},
+                     .samples = train.terms(),
+                     .batch = options.batch,
+                     .threads = options.threads,
+                     .curves = {}};
+  for (const Index size : sizes) {
+    out.network += (out.network.empty() ? "" : "-") + std::to_string(size);
+  }
+  std::vector<LearningMethod> methods;
+  std::size_t runs = 0;
+  for (LearningMethod m : learning_methods()) {
+    if (matches(m.name, options.only)) {
+      m.rates = options.grid ? m.rates : std::vector<double>{m.rate};
+      runs += m.rates.size();
+      methods.push_back(std::move(m));
+    }
+  }
+  ThreadLimit limit(options.threads);
+  limit.run([&] {
+    std::size_t done = 0;
+    for (const LearningMethod& m : methods) {
+      const std::size_t first = out.curves.size();
+      for (const double rate : m.rates) {
+        progress(done++, runs, m.name + number(", rate %g", rate));
+        out.curves.push_back(learn(train, test, options, m.name, rate));
+      }
+      const auto best = std::max_element(
+          out.curves.begin() + static_cast<std::ptrdiff_t>(first), out.curves.end(),
+          [](const auto& a, const auto& b) { return a.best_accuracy() < b.best_accuracy(); });
+      best->chosen = true;
+    }
+  });
+  return out;
+}
+
+std::string learning_table(const LearningResult& result) {
+  Grid grid(1);
+  grid.add({"method", "rate", "", "accuracy", "gradients to 88 %", "test loss", "train value", "gradients",
+            "seconds"});
+  for (const LearningCurve& c : result.curves) {
+    if (c.points.empty()) {
+      continue;
+    }
+    const LearningPoint& last = c.points.back();
+    grid.add({c.method, number("%g", c.rate), c.chosen ? "*" : "", number("%.4f", c.best_accuracy()),
+              number("%.2f", c.work_to(bar)), number("%.4f", last.test_loss),
+              number("%.4f", last.train_value), number("%.2f", last.gradient_equivalents),
+              number("%.1f", last.seconds)});
+  }
+  return "Learning curves (learning): " + result.network + " on " + result.data + ", " +
+         std::to_string(result.samples) + " samples, batch " + std::to_string(result.batch) + ", " +
+         std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads") +
+         "; accuracy is the best on the test data, gradients are passes over the data\n\n" + grid.text();
+}
+
+std::string learning_section(const LearningResult& result) {
+  const Axis work{"gradients over all samples", 0, 1, Axis::Scale::linear, Axis::Format::plain};
+  const Axis time{"seconds", 0, 1, Axis::Scale::linear, Axis::Format::plain};
+  const Axis share{"", 0, 1, Axis::Scale::linear, Axis::Format::percent};
+  const Axis loss{"", 0, 1, Axis::Scale::linear, Axis::Format::plain};
+  const Coordinate by_work = [](const LearningPoint& p) { return p.gradient_equivalents; };
+  const Coordinate by_time = [](const LearningPoint& p) { return p.seconds; };
+  const Coordinate accuracy = [](const LearningPoint& p) { return p.test_accuracy; };
+  const Coordinate value = [](const LearningPoint& p) { return p.train_value; };
+  std::string names;
+  int style = 0;
+  for (const LearningCurve* curve : chosen(result)) {
+    names += "<span><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"line s" +
+             std::to_string(style++) + "\" d=\"M0 5H34\"/></svg>" + escape(curve->method) + " (" +
+             number("%g", curve->rate) + ")</span>";
+  }
+  std::string rows;
+  for (const LearningCurve& c : result.curves) {
+    if (!c.points.empty()) {
+      const LearningPoint& last = c.points.back();
+      rows += "<tr><td class=\"t\">" + escape(c.method) + "</td><td>" + number("%g", c.rate) + "</td><td>" +
+              number("%.4f", c.best_accuracy()) + "</td><td>" + number("%.2f", c.work_to(bar)) + "</td><td>" +
+              number("%.4f", last.train_value) + "</td><td>" + number("%.2f", last.gradient_equivalents) +
+              "</td><td>" + number("%.1f", last.seconds) + "</td></tr>\n";
+    }
+  }
+  return "<section>\n<h2>Learning curves</h2>\n<p class=\"soft\">Network " + escape(result.network) + " on " +
+         escape(result.data) + ", " + std::to_string(result.samples) + " samples, mini-batches of " +
+         std::to_string(result.batch) + ", " + std::to_string(result.threads) +
+         (result.threads == 1 ? " thread" : " threads") +
+         ". One gradient over all samples is the unit of work; a second-order product counts as one "
+         "too.</p>\n<div class=\"legend\">" +
+         names + "</div>\n<div class=\"pair\">" +
+         figure(result, "Accuracy on test data, by work", work, by_work, share, accuracy) +
+         figure(result, "Accuracy on test data, by time", time, by_time, share, accuracy) +
+         "</div>\n<div class=\"pair\">" +
+         figure(result, "Value while learning, by work", work, by_work, loss, value) +
+         figure(result, "Value while learning, by time", time, by_time, loss, value) +
+         "</div>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr><th class=\"t\">method</th>"
+         "<th>rate</th><th>best accuracy</th><th>gradients to 88 %</th><th>last value</th><th>gradients</th>"
+         "<th>seconds</th></tr></thead>\n<tbody>\n" +
+         rows + "</tbody></table></div>\n</section>\n";
+}
+
+}  // namespace kappa::bench
