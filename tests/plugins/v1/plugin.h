@@ -188,7 +188,7 @@ typedef struct kappa_operator {
   kappa_status (*blocks)(void* self, kappa_blocks* out);
   kappa_status (*root)(void* self, kappa_root* out);
   kappa_status (*second_directional)(void* self, const double* v, double* out);
-  /* out = (B + lambda diag(weights))^-1 rhs */
+  /* out = (B + lambda diag(weights))^-1 rhs; KAPPA_ABSENT where the damped matrix is not positive definite */
   kappa_status (*solve_damped)(void* self, double lambda, const double* weights, const double* rhs,
                                double* out);
 } kappa_operator;
