@@ -182,8 +182,8 @@ class ResidualProblem final : public Problem {
   /// Re-solves the blocks of the lowest elimination group, or else a set of its own choice of which no two
   /// share a residual block, by damped Gauss-Newton steps (residual_refine.cpp).
   std::optional<double> refine(VectorRef x, Index steps, const Interrupt* interrupt) const override;
-  /// Block by block, over a set of at least 100 blocks and twice as many as there are others, such as the
-  /// points of a bundle (residual_backtrack.cpp).
+  /// Block by block, over a set of at least twice as many as there are others, such as the points of a
+  /// bundle, where there are at least 100 others (residual_backtrack.cpp).
   std::optional<Index> backtrack(ConstVectorRef from, VectorRef x, const Interrupt* interrupt) const override;
   std::string variable_name(Index i) const override;
   std::string block_name(Index i) const override;
