@@ -128,7 +128,9 @@ void State::bytes(void* data, std::size_t size) {
   if (size > read_->size() - at_) {
     refuse("the checkpoint ends within a record; it was written by another version of kappa");
   }
-  std::memcpy(data, read_->data() + at_, size);
+  if (size > 0) {  // an empty vector may have no memory
+    std::memcpy(data, read_->data() + at_, size);
+  }
   at_ += size;
 }
 

@@ -163,10 +163,10 @@ TEST_CASE("problems that few blocks tie together, or without many independent on
 
 TEST_CASE("a long street ends at its noise with backtracking") {
   const BalProblem data =
-      generate_bal({.kind = GeneratedBal::Kind::street, .cameras = 200, .points = 8000, .seed = 2});
+      generate_bal({.kind = GeneratedBal::Kind::street, .cameras = 110, .points = 3000, .seed = 2});
   const ResidualProblem problem = make_bundle(data);
   Stopping stopping;
-  stopping.max_iterations = 60;
+  stopping.max_iterations = 30;
   const Result result = minimize(problem, problem.initial(), levenberg_marquardt(), stopping);
   // Chi squared of half the residuals' degrees of freedom at a noise of half a pixel.
   const auto freedom = static_cast<double>(2 * data.observations - problem.tangent_dimension() + 7);
