@@ -1,5 +1,5 @@
-// The options that the conjugate-gradient solvers have in common, by name. Each solver keeps its own struct,
-// because the defaults differ.
+// The options that the conjugate-gradient solvers have in common, by name. A solver with other defaults than
+// NewtonForcing's keeps a struct of its own.
 #pragma once
 
 #include <array>
@@ -9,6 +9,13 @@
 #include "solvers/step/conjugate_gradient.h"
 
 namespace kappa::detail {
+
+struct NewtonForcing {
+  double forcing_cap = 0.5;      // Nocedal & Wright 2006, alg. 7.1
+  double forcing_power = 0.5;    // Nocedal & Wright 2006, alg. 7.1: superlinear
+  double forcing_floor = 1e-10;  // beyond what a residual in double precision can tell apart
+  Index max_iterations = 0;      // 0: the size, finite termination in exact arithmetic
+};
 
 template <class S>
 constexpr std::array<Field<S>, 4> forcing_fields(const char* source) {
@@ -24,6 +31,9 @@ constexpr std::array<Field<S>, 4> forcing_fields(const char* source) {
        "inner iterations per solve; 0 means the number of variables"},
   }};
 }
+
+inline constexpr std::array<Field<NewtonForcing>, 4> newton_forcing_fields =
+    forcing_fields<NewtonForcing>("Nocedal & Wright 2006, alg. 7.1");
 
 /// The checked values. Throws Error.
 template <class S>

@@ -23,16 +23,6 @@ namespace {
 
 constexpr const char* part = "newton-cg";
 
-struct NewtonCgOptions {
-  double forcing_cap = 0.5;      // Nocedal & Wright 2006, alg. 7.1
-  double forcing_power = 0.5;    // Nocedal & Wright 2006, alg. 7.1: superlinear
-  double forcing_floor = 1e-10;  // beyond what a residual in double precision can tell apart
-  Index max_iterations = 0;      // 0: the size, finite termination in exact arithmetic
-};
-
-constexpr std::array<Field<NewtonCgOptions>, 4> fields =
-    detail::forcing_fields<NewtonCgOptions>("Nocedal & Wright 2006, alg. 7.1");
-
 class NewtonCg final : public StepSolver {
  public:
   explicit NewtonCg(const detail::Forcing& forcing) : forcing_(forcing) {}
@@ -103,11 +93,11 @@ StepPart newton_cg_part() {
   out.info.name = part;
   out.info.summary = "Line-search direction by truncated conjugate gradients; products only.";
   out.info.source = "Dembo & Steihaug 1983; Nocedal & Wright 2006, alg. 7.1";
-  out.info.options = describe_options<NewtonCgOptions>(fields);
+  out.info.options = describe_options<detail::NewtonForcing>(detail::newton_forcing_fields);
   out.control = ControlKind::step_length;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
-    return std::make_unique<NewtonCg>(
-        detail::forcing(part, read_options<NewtonCgOptions>(part, given, fields)));
+    return std::make_unique<NewtonCg>(detail::forcing(
+        part, read_options<detail::NewtonForcing>(part, given, detail::newton_forcing_fields)));
   };
   return out;
 }

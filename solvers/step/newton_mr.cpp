@@ -31,16 +31,6 @@ namespace {
 
 constexpr const char* part = "newton-mr";
 
-struct NewtonMrOptions {
-  double forcing_cap = 0.5;      // Nocedal & Wright 2006, alg. 7.1
-  double forcing_power = 0.5;    // Nocedal & Wright 2006, alg. 7.1: superlinear
-  double forcing_floor = 1e-10;  // beyond what a residual in double precision can tell apart
-  Index max_iterations = 0;      // 0: the size, finite termination in exact arithmetic
-};
-
-constexpr std::array<Field<NewtonMrOptions>, 4> fields =
-    detail::forcing_fields<NewtonMrOptions>("Nocedal & Wright 2006, alg. 7.1");
-
 class NewtonMr final : public StepSolver {
  public:
   explicit NewtonMr(const detail::Forcing& forcing) : forcing_(forcing) {}
@@ -182,11 +172,11 @@ StepPart newton_mr_part() {
   out.info.name = part;
   out.info.summary = "Line-search direction by MINRES, which detects negative curvature; products only.";
   out.info.source = "Paige & Saunders 1975; Liu & Roosta 2022, alg. 1";
-  out.info.options = describe_options<NewtonMrOptions>(fields);
+  out.info.options = describe_options<detail::NewtonForcing>(detail::newton_forcing_fields);
   out.control = ControlKind::step_length;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
-    return std::make_unique<NewtonMr>(
-        detail::forcing(part, read_options<NewtonMrOptions>(part, given, fields)));
+    return std::make_unique<NewtonMr>(detail::forcing(
+        part, read_options<detail::NewtonForcing>(part, given, detail::newton_forcing_fields)));
   };
   return out;
 }

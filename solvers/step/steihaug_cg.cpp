@@ -25,16 +25,6 @@ namespace {
 
 constexpr const char* part = "steihaug-cg";
 
-struct SteihaugOptions {
-  double forcing_cap = 0.5;      // Nocedal & Wright 2006, alg. 7.1
-  double forcing_power = 0.5;    // Nocedal & Wright 2006, alg. 7.1: superlinear
-  double forcing_floor = 1e-10;  // beyond what a residual in double precision can tell apart
-  Index max_iterations = 0;      // 0: the size, finite termination in exact arithmetic
-};
-
-constexpr std::array<Field<SteihaugOptions>, 4> fields =
-    detail::forcing_fields<SteihaugOptions>("Nocedal & Wright 2006, alg. 7.1");
-
 class SteihaugCg final : public StepSolver {
  public:
   explicit SteihaugCg(const detail::Forcing& forcing) : forcing_(forcing) {}
@@ -105,11 +95,11 @@ StepPart steihaug_cg_part() {
   out.info.name = part;
   out.info.summary = "Trust-region step by truncated conjugate gradients; products only.";
   out.info.source = "Steihaug 1983; Conn, Gould & Toint 2000, alg. 7.5.1";
-  out.info.options = describe_options<SteihaugOptions>(fields);
+  out.info.options = describe_options<detail::NewtonForcing>(detail::newton_forcing_fields);
   out.control = ControlKind::radius;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
-    return std::make_unique<SteihaugCg>(
-        detail::forcing(part, read_options<SteihaugOptions>(part, given, fields)));
+    return std::make_unique<SteihaugCg>(detail::forcing(
+        part, read_options<detail::NewtonForcing>(part, given, detail::newton_forcing_fields)));
   };
   return out;
 }
