@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/vector.h"
 #include "kappa/random.h"
 #include "kappa/registry.h"
 #include "kappa/version.h"
@@ -27,25 +28,10 @@ namespace kappa {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using detail::all_finite;
 using detail::Choice;
+using detail::dot;
 using detail::print_to;
-
-bool all_finite(ConstVectorRef v) {
-  for (const double e : v) {
-    if (!std::isfinite(e)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-double inner(ConstVectorRef a, ConstVectorRef b) {
-  double out = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    out += a[i] * b[i];
-  }
-  return out;
-}
 
 /// Whether no entry moves by more than rounding leaves of it, or of the largest.
 bool same_to_rounding(ConstVectorRef x, ConstVectorRef y) {
@@ -867,7 +853,7 @@ bool Solve::gains_along(VectorRef p) {
       p[i] = 0;
     }
   }
-  const double slope = -inner(w_.current.gradient, p);
+  const double slope = -dot(w_.current.gradient, p);
   if (!(slope > 0 && std::isfinite(slope))) {
     return false;
   }
@@ -877,7 +863,7 @@ bool Solve::gains_along(VectorRef p) {
   const double measurable = 10 * at.rounding();
   double t = slope / curvature_along(p);
   if (!(t > 0 && std::isfinite(t))) {  // concave, or unknown: as far as x is long
-    t = std::max(std::sqrt(inner(w_.current.x, w_.current.x)), 1.0) / std::sqrt(inner(p, p));
+    t = std::max(std::sqrt(dot(w_.current.x, w_.current.x)), 1.0) / std::sqrt(dot(p, p));
   }
   if (0.5 * t * slope <= measurable) {
     return false;
@@ -918,18 +904,18 @@ double Solve::curvature_along(ConstVectorRef p) {
     for (const Model model : {Model::exact, Model::gauss_newton}) {
       if (w_.current.models.contains(model)) {
         w_.current.linearization->product(model, p, w_.kept_step);
-        return inner(p, w_.kept_step);
+        return dot(p, w_.kept_step);
       }
     }
   }
-  const double size = std::max(std::sqrt(inner(w_.current.x, w_.current.x)), 1.0);
-  const double t = 1e-6 * size / std::sqrt(inner(p, p));
+  const double size = std::max(std::sqrt(dot(w_.current.x, w_.current.x)), 1.0);
+  const double t = 1e-6 * size / std::sqrt(dot(p, p));
   move(p, t);
   if (!all_finite(w_.trial.x) ||
       evaluate(w_.trial, Want::value | Want::gradient, gradient_sample_) != EvalStatus::ok) {
     return std::nan("");
   }
-  return (inner(w_.trial.gradient, p) - inner(w_.current.gradient, p)) / t;
+  return (dot(w_.trial.gradient, p) - dot(w_.current.gradient, p)) / t;
 }
 
 /// The trial had a value but no usable derivatives: model the old point afresh and go on as after a

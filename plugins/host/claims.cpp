@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/vector.h"
 #include "kappa/random.h"
 
 namespace kappa::detail {
@@ -29,12 +30,8 @@ std::vector<double> times(const SymmetricOperator& B, const std::vector<double>&
   return out;
 }
 
-bool all_finite(ConstVectorRef v) {
-  return std::all_of(v.begin(), v.end(), [](double e) { return std::isfinite(e); });
-}
-
 /// v'w, and the sum of the absolute values of its terms.
-std::pair<double, double> dot(ConstVectorRef v, ConstVectorRef w) {
+std::pair<double, double> dot_and_size(ConstVectorRef v, ConstVectorRef w) {
   double sum = 0;
   double terms = 0;
   for (std::size_t i = 0; i < v.size(); ++i) {
@@ -76,14 +73,14 @@ std::string look_at_product(const SymmetricOperator& B) {
   if (!all_finite(Bv) || !all_finite(Bw)) {
     return "multiply gives numbers that are not finite";
   }
-  const auto [vBw, size_vBw] = dot(v, Bw);
-  const auto [wBv, size_wBv] = dot(w, Bv);
+  const auto [vBw, size_vBw] = dot_and_size(v, Bw);
+  const auto [wBv, size_wBv] = dot_and_size(w, Bv);
   if (!(std::fabs(vBw - wBv) <= tolerance * std::max(size_vBw, size_wBv))) {
     return sentence("multiply is not symmetric: v'Bw is %.6g and w'Bv %.6g", vBw, wBv);
   }
   if (B.definiteness() == Definiteness::positive_semidefinite) {
     for (const auto& [u, Bu] : {std::pair(&v, &Bv), std::pair(&w, &Bw)}) {
-      const auto [uBu, size] = dot(*u, *Bu);
+      const auto [uBu, size] = dot_and_size(*u, *Bu);
       if (!(uBu >= -tolerance * size)) {
         return sentence("it says that it is positive semidefinite, but v'Bv is %.6g with |v|^2 %.6g", uBu,
                         static_cast<double>(B.size()));
