@@ -93,6 +93,12 @@ double place(double v, const Axis& axis, double from, double to) {
   return from + (to - from) * std::clamp((at - low) / (high - low), 0.0, 1.0);
 }
 
+/// The style sheet's class for a series.
+std::string style_class(int style) {
+  constexpr int styles = 9;  // in report_style.h
+  return "s" + std::to_string(style % styles);
+}
+
 }  // namespace
 
 std::string escape(const std::string& text) {
@@ -116,6 +122,11 @@ std::string escape(const std::string& text) {
     }
   }
   return out;
+}
+
+std::string legend_entry(const std::string& name, int style) {
+  return "<span><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"line " + style_class(style) +
+         "\" d=\"M0 5H34\"/></svg>" + escape(name) + "</span>";
 }
 
 std::string svg(const Chart& chart) {
@@ -165,12 +176,12 @@ std::string svg(const Chart& chart) {
       }
       y_before = y;
     }
-    out += "<path class=\"line s" + std::to_string(series.style % 8) + "\" d=\"" + path + "\"><title>" +
+    out += "<path class=\"line " + style_class(series.style) + "\" d=\"" + path + "\"><title>" +
            escape(series.name) + "</title></path>\n";
     if (chart.shape == Chart::Shape::line) {
       const double x = x_of(series.points.back().first);
-      out += "<circle class=\"end s" + std::to_string(series.style % 8) + "\" cx=\"" + coordinate(x) +
-             "\" cy=\"" + coordinate(y_before) + "\" r=\"3.5\"/>\n";
+      out += "<circle class=\"end " + style_class(series.style) + "\" cx=\"" + coordinate(x) + "\" cy=\"" +
+             coordinate(y_before) + "\" r=\"3.5\"/>\n";
     }
   }
   return out + "</svg>\n";

@@ -32,6 +32,9 @@ struct Chart {
 
 std::string svg(const Chart& chart);
 
+/// The name of a series beside a piece of its line.
+std::string legend_entry(const std::string& name, int style);
+
 std::string escape(const std::string& text);
 
 }  // namespace kappa::bench

@@ -57,8 +57,7 @@ class Heads {
 std::string legend(const std::vector<std::string>& solvers) {
   std::string out = "<div class=\"legend\">";
   for (std::size_t s = 0; s < solvers.size(); ++s) {
-    out += "<span><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"line s" +
-           std::to_string(s % 6) + "\" d=\"M0 5H34\"/></svg>" + escape(solvers[s]) + "</span>";
+    out += legend_entry(solvers[s], static_cast<int>(s));
   }
   return out + "</div>\n";
 }

@@ -352,9 +352,7 @@ std::string learning_section(const LearningResult& result) {
   std::string names;
   int style = 0;
   for (const LearningCurve* curve : chosen(result)) {
-    names += "<span><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"line s" +
-             std::to_string(style++) + "\" d=\"M0 5H34\"/></svg>" + escape(curve->method) + " (" +
-             number("%g", curve->rate) + ")</span>";
+    names += legend_entry(curve->method + " (" + number("%g", curve->rate) + ")", style++);
   }
   std::string rows;
   for (const LearningCurve& c : result.curves) {
