@@ -8,6 +8,9 @@
 // mean square, and judges by the value over all samples (Hinton & Salakhutdinov 2006; Martens 2010, sec. 6).
 // With --grid each method is run with several rates, and the one with the best accuracy is shown in the
 // charts; otherwise with the rate that this found on Fashion-MNIST.
+//
+// Where the samples are square images the report shows what was learned: the filters of the first layer, or
+// what each method's autoencoder makes of test images.
 #pragma once
 
 #include <string>
@@ -15,6 +18,7 @@
 #include <vector>
 
 #include "bench/measure.h"
+#include "problems/picture/image.h"
 
 namespace kappa::bench {
 
@@ -47,10 +51,16 @@ struct LearningCurve {
   std::string ended;    ///< in the solver's words
   double value = 0;     ///< over all samples, at the end
   std::vector<LearningPoint> points;
+  std::vector<double> x;  ///< the best weights on the test data, or the last
 
   double best_accuracy() const;
   /// Gradient-equivalents to an accuracy, or infinity.
   double work_to(double accuracy) const;
+};
+
+struct LearningPicture {
+  std::string caption;
+  Image image;
 };
 
 struct LearningResult {
@@ -61,6 +71,7 @@ struct LearningResult {
   Index batch = 0;
   int threads = 1;
   std::vector<LearningCurve> curves;
+  std::vector<LearningPicture> pictures;
 };
 
 /// The rates of --grid, by method, and the one taken without it; for Hessian-free the first damping.

@@ -201,7 +201,7 @@ std::string accuracy_figure(const SuiteResult& result) {
   Chart chart;
   chart.description = "Share of cases by correct digits, suite " + result.suite;
   chart.shape = Chart::Shape::steps;
-  chart.x = {"correct digits, at least", 0, most_digits, Axis::Scale::linear, Axis::Format::plain};
+  chart.x = {"correct digits, at least", 0, most_digits, Axis::Scale::linear, Axis::Format::count};
   chart.y = {"", 0, 1, Axis::Scale::linear, Axis::Format::percent};
   for (std::size_t s = 0; s < result.solvers.size(); ++s) {
     std::vector<double> digits;
@@ -279,7 +279,7 @@ std::string convergence_pair(const SuiteResult& result, const CaseRow& row) {
                   std::pow(10.0, std::ceil(std::log10(high) - 1e-9)), Axis::Scale::log, Axis::Format::power};
   by_time.y = by_iteration.y = y;
   by_time.x = {"time", 0.9 * first, 1.1 * last, Axis::Scale::log, Axis::Format::seconds};
-  by_iteration.x = {"accepted steps", 0, most, Axis::Scale::linear, Axis::Format::plain};
+  by_iteration.x = {"accepted steps", 0, most, Axis::Scale::linear, Axis::Format::count};
   by_time.description = "Excess cost against time, " + row.problem;
   by_iteration.description = "Excess cost against accepted steps, " + row.problem;
   const std::string title = row.problem + (row.start == "given" ? "" : ", start " + row.start);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -72,5 +73,8 @@ Dataset load_idx(const std::string& images, const std::string& labels);
 /// The classes of `data` in the order of `like`, so that a validation set has those of its training set.
 /// Throws Error for a class that `like` does not have.
 void match_classes(const Dataset& like, Dataset& data);
+
+/// The samples numbered `which`, dense.
+Features dense_rows(const Features& features, std::span<const Index> which);
 
 }  // namespace kappa

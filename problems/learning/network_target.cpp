@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "core/option_checks.h"
 #include "kappa/random.h"
@@ -30,6 +31,7 @@ struct NetworkKeys {
 };
 
 constexpr Index generated_samples = 1000;
+constexpr Index first_samples = 10;
 
 constexpr Field<NetworkKeys> fields[] = {
     {"activation", &NetworkKeys::activation, "",
@@ -263,7 +265,9 @@ NamedNetwork make_network(std::string_view name,
   std::string note = std::to_string(network.dimension()) + " variables, " + std::to_string(network.terms()) +
                      " samples" + (keys.data.empty() ? ", generated" : "") + ", loss " +
                      std::string(kappa::name(options.loss));
-  return {std::move(network), std::move(x0), std::move(note)};
+  std::vector<Index> first(static_cast<std::size_t>(std::min(first_samples, data.samples())));
+  std::iota(first.begin(), first.end(), Index{0});
+  return {std::move(network), std::move(x0), std::move(note), dense_rows(data.features, first)};
 }
 
 }  // namespace kappa
