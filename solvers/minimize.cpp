@@ -110,8 +110,10 @@ class Solve {
     return false;
   }
   bool finish_by_model(Termination termination);
-  bool contradicted();
-  bool gains_along(VectorRef p);
+  bool contradicted(Termination claim);
+  void scale_of_variables(std::vector<double>& out);
+  double claimed_gain(Termination claim, ConstVectorRef scale);
+  bool gains_along(VectorRef p, double bar);
   void move(ConstVectorRef p, double t);
   double curvature_along(ConstVectorRef direction);
   void write_result();
@@ -864,38 +866,76 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
 /// Convergence by what the model says of itself: small predicted gains, small steps. The library's own models
 /// are taken at their word; one from elsewhere could be far too large, so that every gain looks small.
 bool Solve::finish_by_model(Termination termination) {
-  return finish(confirms_ && contradicted() ? Termination::model_refuted : termination);
+  return finish(confirms_ && contradicted(termination) ? Termination::model_refuted : termination);
 }
 
-/// Whether a step brings a gain that can be measured after all: along the negative gradient, as it is and
-/// scaled by the problem's own curvatures entry by entry, or by x where it has none to show. Along each the
-/// problem's curvature says what to expect; where that is the model's, it is no more than the model's own
-/// gain (Cauchy-Schwarz), so that an honest claim costs two products and no evaluation.
-bool Solve::contradicted() {
-  const bool own = includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr;
-  const Model model = w_.current.models.contains(Model::exact) ? Model::exact : Model::gauss_newton;
-  std::vector<double>& scale = w_.carried;
-  const bool curvatures =
-      own && w_.current.models.contains(model) && w_.current.linearization->diagonal(model, scale);
-  if (!curvatures && w_.current.x.size() == scale.size()) {
-    std::transform(w_.current.x.begin(), w_.current.x.end(), scale.begin(),
-                   [](double x) { return 1 / (x * x); });
-  }
-  const auto usable = [](double d) { return d > 0 && std::isfinite(d); };
+/// Whether a step brings far more than a claim leaves, and more than rounding: along the negative gradient,
+/// as it is and scaled entry by entry. Along each the problem's curvature says what to expect; where that is
+/// the model's, it is no more than the model's own gain (Cauchy-Schwarz), so that an honest claim costs two
+/// products and no evaluation. A model of its own, such as a secant's, may be off by two digits.
+bool Solve::contradicted(Termination claim) {
+  std::vector<double>& scale = w_.step;  // until it is the step
+  scale_of_variables(scale);
+  Trial at;
+  at.current_value = at.value = w_.current.value;
+  at.value_rounding = w_.current.value_rounding;
+  const double bar = std::max(10 * at.rounding(), 100 * claimed_gain(claim, scale));
   for (std::size_t i = 0; i < scale.size(); ++i) {
-    w_.step[i] = -w_.current.gradient[i] / (usable(scale[i]) ? scale[i] : 1.0);
+    w_.step[i] = -w_.current.gradient[i] / scale[i];
   }
-  if (gains_along(w_.step)) {
+  if (gains_along(w_.step, bar)) {
     return true;
   }
   std::transform(w_.current.gradient.begin(), w_.current.gradient.end(), w_.step.begin(),
                  [](double g) { return -g; });
-  return gains_along(w_.step);
+  return gains_along(w_.step, bar);
 }
 
-/// The Cauchy step along p, projected on the bounds, and shorter ones. w_.trial and w_.kept_step are
-/// overwritten.
-bool Solve::gains_along(VectorRef p) {
+/// Positive, and of the problem alone, so that units of the variables do not matter and no part can have a
+/// hand in it: the problem's own curvatures entry by entry; where it has none to show, 1 / x^2.
+void Solve::scale_of_variables(std::vector<double>& out) {
+  const bool own = includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr;
+  const Model model = w_.current.models.contains(Model::exact) ? Model::exact : Model::gauss_newton;
+  out.assign(w_.current.gradient.size(), 1.0);
+  if (own && w_.current.models.contains(model) && w_.current.linearization->diagonal(model, out)) {
+    std::transform(out.begin(), out.end(), out.begin(), [](double d) { return std::fabs(d); });
+  } else if (w_.current.x.size() == out.size()) {
+    std::transform(w_.current.x.begin(), w_.current.x.end(), out.begin(),
+                   [](double x) { return 1 / (x * x); });
+  }
+  std::replace_if(
+      out.begin(), out.end(), [](double d) { return !(d > 0 && std::isfinite(d)); }, 1.0);
+}
+
+/// What is left to gain where a claim of convergence is true. After a short step d that is about -g'd / 2 <=
+/// |g| |d| / 2; the metric's weights may be the part's own, and then `scale` is the metric.
+double Solve::claimed_gain(Termination claim, ConstVectorRef scale) {
+  if (claim == Termination::decrease_tolerance) {
+    return stopping_.decrease_tolerance * std::fabs(w_.current.value);
+  }
+  if (claim == Termination::rounding_limit) {
+    return last_rounding_;
+  }
+  if (method_.metric == MetricKind::identity) {
+    return 0.5 * w_.metric.dual_norm(w_.current.gradient) * stopping_.step_tolerance * point_norm();
+  }
+  if (problem_.dimension() == problem_.tangent_dimension()) {
+    w_.kept_step.assign(w_.current.x.begin(), w_.current.x.end());
+  } else {
+    problem_.tangent_scale(w_.current.x, w_.kept_step);
+  }
+  double slopes = 0;
+  double lengths = 0;
+  for (std::size_t i = 0; i < scale.size(); ++i) {
+    slopes += w_.current.gradient[i] * w_.current.gradient[i] / scale[i];
+    lengths += scale[i] * w_.kept_step[i] * w_.kept_step[i];
+  }
+  return 0.5 * std::sqrt(slopes) * stopping_.step_tolerance * std::sqrt(lengths);
+}
+
+/// Whether the Cauchy step along p, projected on the bounds, or a shorter one brings more than `bar`.
+/// w_.trial and w_.kept_step are overwritten.
+bool Solve::gains_along(VectorRef p, double bar) {
   for (const detail::Box::Entry& bound : w_.box.entries()) {
     const auto i = static_cast<std::size_t>(bound.tangent);
     const double x = w_.current.x[static_cast<std::size_t>(bound.coordinate)];
@@ -907,19 +947,15 @@ bool Solve::gains_along(VectorRef p) {
   if (!(slope > 0 && std::isfinite(slope))) {
     return false;
   }
-  Trial at;
-  at.current_value = at.value = w_.current.value;
-  at.value_rounding = w_.current.value_rounding;
-  const double measurable = 10 * at.rounding();
   double t = slope / curvature_along(p);
   if (!(t > 0 && std::isfinite(t))) {  // concave, or unknown: as far as x is long
     t = std::max(std::sqrt(dot(w_.current.x, w_.current.x)), 1.0) / std::sqrt(dot(p, p));
   }
-  if (0.5 * t * slope <= measurable) {
+  if (0.5 * t * slope <= bar) {
     return false;
   }
   constexpr int shorter = 8;
-  for (int k = 0; k < shorter && t * slope > measurable; ++k, t *= 0.1) {
+  for (int k = 0; k < shorter && t * slope > bar; ++k, t *= 0.1) {
     move(p, t);
     if (!all_finite(w_.trial.x)) {
       continue;
@@ -931,7 +967,7 @@ bool Solve::gains_along(VectorRef p) {
     if (status == EvalStatus::interrupted) {
       return false;
     }
-    if (status == EvalStatus::ok && w_.current.value - w_.trial.value > measurable) {
+    if (status == EvalStatus::ok && w_.current.value - w_.trial.value > bar) {
       refuted_by_ = w_.trial.value;
       return true;
     }
