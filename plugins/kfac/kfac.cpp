@@ -127,7 +127,7 @@ class Kfac {
   plugin::Needs needs() const { return {.models = plugin::models(plugin::Model::gauss_newton)}; }
 
   void start() {
-    points_ = updates_ = updated_ = 0;
+    points_ = updates_ = updated_ = products_ = 0;
     last_step_.clear();
     last_x_.clear();
   }
@@ -153,6 +153,7 @@ class Kfac {
     ++points_;
     if (updates_ == 0 || points_ >= updated_ + interval(factor_every_, updated_)) {
       ++updates_;
+      products_ += sampled_ ? 1 : 0;
       updated_ = points_;
       const double past = std::min(decay_, 1 - 1 / static_cast<double>(updates_));
       for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -164,8 +165,12 @@ class Kfac {
   plugin::Definiteness definiteness() const { return plugin::Definiteness::positive_semidefinite; }
   plugin::SolveKind solve_kind() const { return plugin::SolveKind::approximate; }
 
+  /// Products of the network and drawn gradients.
+  std::int64_t products() const { return products_; }
+
   void multiply(Vector v, Output out) const {
     if (!own_products_) {
+      ++products_;
       now_->product(plugin::Model::gauss_newton, v, out);
       return;
     }
@@ -295,6 +300,7 @@ class Kfac {
     const std::size_t n = out.size();
     product_.resize(n);
     const auto damped = [&](Vector v) {
+      ++products_;
       now_->product(plugin::Model::gauss_newton, v, product_);
       for (std::size_t i = 0; i < n; ++i) {
         product_[i] += lambda * weights[i] * v[i];
@@ -329,6 +335,7 @@ class Kfac {
   std::int64_t points_ = 0;
   std::int64_t updates_ = 0;
   std::int64_t updated_ = 0;  ///< the point of the last update
+  mutable std::int64_t products_ = 0;
   bool whole_ = true;
   double decay_of_weights_ = 0;
   std::optional<Point> now_;

@@ -18,8 +18,8 @@ Network autoencoder() {
   NetworkOptions options;
   options.loss = NetworkLoss::mean_square;
   options.targets = NetworkOptions::Targets::features;
-  return Network(NetworkTopology::chain({12, 4, 12}, Activation::tanh), test::network_data(150, 12, 12, options),
-                 options);
+  return Network(NetworkTopology::chain({12, 4, 12}, Activation::tanh),
+                 test::network_data(150, 12, 12, options), options);
 }
 
 Dataset two_classes() {
@@ -52,9 +52,9 @@ TEST_CASE("hessian-free takes the empirical Fisher diagonal where the curvature'
   CHECK(std::any_of(chosen.notes.begin(), chosen.notes.end(), [](const std::string& note) {
     return note.find("empirical Fisher") != std::string::npos;
   }));
-  const Result named = solve(
-      network, network.initial(),
-      hessian_free({.preconditioner = {"diagonal", {{"model", "empirical-fisher"}}}}), 5);
+  const Result named =
+      solve(network, network.initial(),
+            hessian_free({.preconditioner = {"diagonal", {{"model", "empirical-fisher"}}}}), 5);
   CHECK(named.x == chosen.x);
   const Result without = solve(network, network.initial(), hessian_free({.preconditioner = {"none"}}), 5);
   CHECK(without.preconditioner.empty());
@@ -69,11 +69,11 @@ TEST_CASE("hessian-free takes the empirical Fisher diagonal where the curvature'
 TEST_CASE("a preconditioner's diagonal counts as the products that it takes", "[matrix]") {
   const Network network = autoencoder();
   const auto work = [&](const char* model) {
-    const Result r =
-        solve(network, network.initial(),
-              hessian_free({.step = {"hessian-free", {{"max_iterations", std::int64_t{1}}, {"warm_start", 0.0}}},
-                            .preconditioner = {"diagonal", {{"model", model}}}}),
-              1);
+    const Result r = solve(
+        network, network.initial(),
+        hessian_free({.step = {"hessian-free", {{"max_iterations", std::int64_t{1}}, {"warm_start", 0.0}}},
+                      .preconditioner = {"diagonal", {{"model", model}}}}),
+        1);
     // values and gradients: 1 at the start, 1/3 for each trial, the gradient where one is accepted
     return r.gradient_equivalents - static_cast<double>(r.evaluations.gradient) -
            static_cast<double>(r.evaluations.value - r.evaluations.gradient) / 3;
