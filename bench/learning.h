@@ -8,6 +8,9 @@
 // mean square, and judges by the value over all samples (Hinton & Salakhutdinov 2006; Martens 2010, sec. 6).
 // With --grid each method is run with several rates, and the one with the best accuracy is shown in the
 // charts; otherwise with the rate that this found on Fashion-MNIST.
+//
+// Where the samples are square images the report shows what was learned: the filters of the first layer, or
+// what each method's autoencoder makes of test images.
 #pragma once
 
 #include <string>
@@ -16,6 +19,7 @@
 
 #include "bench/measure.h"
 #include "kappa/method.h"
+#include "problems/picture/image.h"
 
 namespace kappa::bench {
 
@@ -48,10 +52,16 @@ struct LearningCurve {
   std::string ended;    ///< in the solver's words
   double value = 0;     ///< over all samples, at the end
   std::vector<LearningPoint> points;
+  std::vector<double> x;  ///< the best weights on the test data, or the last
 
   double best_accuracy() const;
   /// Gradient-equivalents to an accuracy, or infinity.
   double work_to(double accuracy) const;
+};
+
+struct LearningPicture {
+  std::string caption;
+  Image image;
 };
 
 struct LearningResult {
@@ -63,6 +73,7 @@ struct LearningResult {
   int threads = 1;
   std::vector<LearningCurve> curves;
   std::vector<std::string> left_out;  ///< methods whose plugin is not loaded
+  std::vector<LearningPicture> pictures;
 };
 
 /// A method under test.

@@ -46,6 +46,8 @@ code { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; 
 .legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 8px 0; font-size: 14px; }
 .legend svg { width: 34px; height: 10px; vertical-align: middle; margin-right: 8px; }
 figure { margin: 12px 0 0; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 14px 16px; min-width: 0; }
+.pictures img { display: block; width: 100%; image-rendering: pixelated; }
+.pictures p { font-size: 14px; margin: 8px 0 2px; color: var(--soft); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; margin-top: 12px; align-items: start; }
 .pair figure { margin: 0; }
 .chart { display: block; width: 100%; height: auto; }

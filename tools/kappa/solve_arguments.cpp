@@ -169,9 +169,10 @@ void add_solve(CLI::App& app, Run& run) {
                    "Write the solution: as a BAL file for bal, a g2o file for g2o, else a number a line")
       ->type_name("FILE");
   command
-      ->add_option(
-          "--picture", given->picture,
-          "Draw it (bal, g2o): .html shows start and solution, .ply holds the solution for mesh viewers")
+      ->add_option("--picture", given->picture,
+                   "Draw it: .html shows start and solution (bal, g2o), .ply holds the solution for mesh "
+                   "viewers, .png "
+                   "shows what a network of images has learned")
       ->type_name("FILE");
   command
       ->add_option(
