@@ -113,6 +113,8 @@ class Solve {
   bool contradicted(Termination claim);
   void scale_of_variables(std::vector<double>& out);
   double claimed_gain(Termination claim, ConstVectorRef scale);
+  std::optional<Model> own_model() const;
+  const Root* small_root(Model model) const;
   bool gains_along(VectorRef p, double bar);
   void move(ConstVectorRef p, double t);
   double curvature_along(ConstVectorRef direction);
@@ -894,10 +896,15 @@ bool Solve::contradicted(Termination claim) {
 /// Positive, and of the problem alone, so that units of the variables do not matter and no part can have a
 /// hand in it: the problem's own curvatures entry by entry; where it has none to show, 1 / x^2.
 void Solve::scale_of_variables(std::vector<double>& out) {
-  const bool own = includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr;
-  const Model model = w_.current.models.contains(Model::exact) ? Model::exact : Model::gauss_newton;
   out.assign(w_.current.gradient.size(), 1.0);
-  if (own && w_.current.models.contains(model) && w_.current.linearization->diagonal(model, out)) {
+  const std::optional<Model> model = own_model();
+  if (const Root* root = model ? small_root(*model) : nullptr) {
+    for (std::size_t j = 0; j < out.size(); ++j) {
+      const ConstVectorRef column(root->A.data + static_cast<Index>(j) * root->A.stride,
+                                  static_cast<std::size_t>(root->A.rows));
+      out[j] = dot(column, column);
+    }
+  } else if (model && w_.current.linearization->diagonal(*model, out)) {
     std::transform(out.begin(), out.end(), out.begin(), [](double d) { return std::fabs(d); });
   } else if (w_.current.x.size() == out.size()) {
     std::transform(w_.current.x.begin(), w_.current.x.end(), out.begin(),
@@ -983,16 +990,46 @@ void Solve::move(ConstVectorRef p, double t) {
   w_.box.settle(w_.current.x, w_.kept_step, w_.trial.x);
 }
 
-/// p'Hp: by the problem's own products where it has been asked for a model, otherwise by a difference of
-/// gradients; NaN where neither is to be had. w_.trial and w_.kept_step are overwritten.
-double Solve::curvature_along(ConstVectorRef p) {
+/// The best model of the problem that has been asked for, if one has.
+std::optional<Model> Solve::own_model() const {
   if (includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr) {
     for (const Model model : {Model::exact, Model::gauss_newton}) {
       if (w_.current.models.contains(model)) {
-        w_.current.linearization->product(model, p, w_.kept_step);
-        return dot(p, w_.kept_step);
+        return model;
       }
     }
+  }
+  return std::nullopt;
+}
+
+/// A root of a model of few variables, which small problems have at hand: then it is cheaper than a product.
+const Root* Solve::small_root(Model model) const {
+  constexpr std::size_t few = 32;
+  return w_.current.gradient.size() <= few ? w_.current.linearization->root(model) : nullptr;
+}
+
+/// |A p|^2 for an A of few columns.
+double squared_product(const ConstMatrixRef& A, ConstVectorRef p) {
+  double out = 0;
+  for (Index i = 0; i < A.rows; ++i) {
+    double entry = 0;
+    for (Index j = 0; j < A.cols; ++j) {
+      entry += A(i, j) * p[static_cast<std::size_t>(j)];
+    }
+    out += entry * entry;
+  }
+  return out;
+}
+
+/// p'Hp: by the problem's own products where it has been asked for a model, otherwise by a difference of
+/// gradients; NaN where neither is to be had. w_.trial and w_.kept_step are overwritten.
+double Solve::curvature_along(ConstVectorRef p) {
+  if (const std::optional<Model> model = own_model()) {
+    if (const Root* root = small_root(*model)) {
+      return squared_product(root->A, p);
+    }
+    w_.current.linearization->product(*model, p, w_.kept_step);
+    return dot(p, w_.kept_step);
   }
   const double size = std::max(std::sqrt(dot(w_.current.x, w_.current.x)), 1.0);
   const double t = 1e-6 * size / std::sqrt(dot(p, p));

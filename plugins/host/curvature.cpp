@@ -114,14 +114,16 @@ class PluginOperator final : public SymmetricOperator {
                              return f(table_->self, lambda, weights.data(), rhs.data(), out.data());
                            }) == KAPPA_OK;
   }
-  /// An entry may answer KAPPA_ABSENT on a problem that has no such form; blocks and root, by which steps are
-  /// chosen, are therefore asked for, once in a solve.
+  /// An entry may answer KAPPA_ABSENT on a problem that has no such form. Steps are chosen by root and then
+  /// by blocks, which are therefore asked for in this order, once in a solve.
   Offers offers() const override {
     if (!offers_) {
-      offers_ = Offers{.diagonal = entry(table_, &kappa_operator::diagonal) != nullptr,
-                       .dense = entry(table_, &kappa_operator::dense) != nullptr,
-                       .blocks = entry(table_, &kappa_operator::blocks) != nullptr && !absent_blocks(),
-                       .root = entry(table_, &kappa_operator::root) != nullptr && !absent_root()};
+      const bool rooted = entry(table_, &kappa_operator::root) != nullptr && !absent_root();
+      offers_ =
+          Offers{.diagonal = entry(table_, &kappa_operator::diagonal) != nullptr,
+                 .dense = entry(table_, &kappa_operator::dense) != nullptr,
+                 .blocks = entry(table_, &kappa_operator::blocks) != nullptr && (rooted || !absent_blocks()),
+                 .root = rooted};
     }
     return *offers_;
   }
