@@ -96,7 +96,7 @@ double place(double v, const Axis& axis, double from, double to) {
 
 /// The style sheet's class for a series.
 std::string style_class(int style) {
-  constexpr int styles = 9;  // in report_style.h
+  constexpr int styles = 11;  // in report_style.h
   return "s" + std::to_string(style % styles);
 }
 

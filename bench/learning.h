@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bench/measure.h"
+#include "kappa/method.h"
 #include "problems/picture/image.h"
 
 namespace kappa::bench {
@@ -71,16 +72,21 @@ struct LearningResult {
   Index batch = 0;
   int threads = 1;
   std::vector<LearningCurve> curves;
+  std::vector<std::string> left_out;  ///< methods whose plugin is not loaded
   std::vector<LearningPicture> pictures;
 };
 
-/// The rates of --grid, by method, and the one taken without it; for Hessian-free the first damping.
+/// A method under test.
 struct LearningMethod {
   std::string name;
-  std::vector<double> rates;
-  double rate = 0;
+  std::vector<double> rates;   ///< of --grid; where a rule sets the damping, its first values
+  double rate = 0;             ///< the one taken without --grid
+  std::string curvature = {};  ///< one that a plugin brings; the method is left out where it is not loaded
 };
 const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task);
+
+/// `samples` is how many there are to learn from.
+Method learning_method(const LearningOptions& options, const std::string& name, double rate, Index samples);
 
 /// Throws Error where the data cannot be read.
 LearningResult run_learning(const LearningOptions& options, const ProgressFunction& progress);

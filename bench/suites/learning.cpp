@@ -117,21 +117,6 @@ class Judge final : public Problem {
   double& seconds_;
 };
 
-/// Hessian-free sees a gradient of many samples and a curvature of few, drawn by themselves. The
-/// preconditioner is left out: the diagonal of a Gauss-Newton matrix takes a pass for each output.
-Method make_method(const LearningOptions& options, const std::string& method, double rate, Index samples) {
-  if (method != "hessian-free") {
-    return registry().optimizer(method).make(
-        {{"rate", rate}, {"batch", static_cast<std::int64_t>(options.batch)}});
-  }
-  const bool classes = options.task == LearningOptions::Task::classes;
-  const Index size = std::min<Index>(classes ? 5000 : 1000, samples);
-  return hessian_free(
-      {.step = {"hessian-free", {{"max_iterations", std::int64_t{30}}, {"exponent", 0.0}}},
-       .acceptance = {"martens-damping", {{"initial", rate}}},
-       .batch = {.size = size, .curvature_size = std::max<Index>(size / (classes ? 5 : 4), 1)}});
-}
-
 LearningCurve learn(const Network& train, const Network& test, const LearningOptions& options,
                     const std::string& method, double rate) {
   LearningCurve out{.method = method, .rate = rate, .ended = {}, .points = {}, .x = {}};
@@ -145,7 +130,7 @@ LearningCurve learn(const Network& train, const Network& test, const LearningOpt
   const bool classes = options.task == LearningOptions::Task::classes;
   Session session;
   session.validation = {.problem = classes ? &judge : nullptr, .measure = classes ? "accuracy" : ""};
-  Result result = minimize(train, train.initial(), make_method(options, method, rate, train.terms()),
+  Result result = minimize(train, train.initial(), learning_method(options, method, rate, train.terms()),
                            stopping, &recorder, session);
   out.ended = result.reason;
   out.value = result.value;
@@ -219,27 +204,14 @@ double LearningCurve::work_to(double accuracy) const {
   return there != points.end() ? there->gradient_equivalents : infinity;
 }
 
-const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task) {
-  static const std::vector<LearningMethod> autoencoder = {
-      {"hessian-free", {1, 10, 100}, 10},
-      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.03},
-  };
-  static const std::vector<LearningMethod> all = {
-      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.03},
-      {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.01},
-      {"vsgd", {0.1, 0.3, 1.0}, 1.0},
-      {"adasecant", {0.1, 0.3, 1.0}, 1.0},
-      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
-      {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
-      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.1, 0.3, 1.0, 3.0}, 0.3},
-      {"hessian-free", {0.1, 1.0}, 1.0},
-  };
-  return task == LearningOptions::Task::autoencoder ? autoencoder : all;
-}
-
 namespace {
+
+bool loaded(const std::string& curvature) {
+  const std::vector<PartInfo> parts = registry().list();
+  return std::any_of(parts.begin(), parts.end(), [&](const PartInfo& part) {
+    return part.kind == PartKind::curvature && part.name == curvature;
+  });
+}
 
 /// The first samples of a data set.
 void keep_first(Dataset& data, Index samples) {
@@ -323,6 +295,7 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
                      .batch = options.batch,
                      .threads = options.threads,
                      .curves = {},
+                     .left_out = {},
                      .pictures = {}};
   for (const Index size : sizes) {
     out.network += (out.network.empty() ? "" : "-") + std::to_string(size);
@@ -330,7 +303,9 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
   std::vector<LearningMethod> methods;
   std::size_t runs = 0;
   for (LearningMethod m : learning_methods(options.task)) {
-    if (matches(m.name, options.only)) {
+    if (!m.curvature.empty() && !loaded(m.curvature)) {
+      out.left_out.push_back(m.name);
+    } else if (matches(m.name, options.only)) {
       m.rates = options.grid ? m.rates : std::vector<double>{m.rate};
       runs += m.rates.size();
       methods.push_back(std::move(m));
@@ -356,6 +331,18 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
   out.pictures = pictures(train, data.test, out);
   return out;
 }
+
+namespace {
+
+std::string left_out(const LearningResult& result) {
+  std::string names;
+  for (const std::string& name : result.left_out) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names.empty() ? "" : "Left out, as their plugin is not loaded (--plugin): " + names + "\n";
+}
+
+}  // namespace
 
 std::string learning_table(const LearningResult& result) {
   Grid grid(1);
@@ -386,7 +373,8 @@ std::string learning_table(const LearningResult& result) {
          std::to_string(result.samples) + " samples, batch " + std::to_string(result.batch) + ", " +
          std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads") +
          (classes ? "; accuracy is the best on the test data" : "") +
-         "; value is over all samples at the end, gradients are passes over the data\n\n" + grid.text();
+         "; value is over all samples at the end, gradients are passes over the data\n\n" + grid.text() +
+         left_out(result);
 }
 
 namespace {

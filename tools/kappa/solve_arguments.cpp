@@ -60,6 +60,10 @@ void add_method(CLI::App& app, MethodChoice& method) {
   add(app, "--acceptance", "NAME", "Acceptance instead of the recipe's", [&](const std::string& text) {
     method.acceptance = text;
   })->group(group);
+  add(app, "--preconditioner", "NAME",
+      "Curvature that preconditions conjugate gradients, or none [the recipe's]",
+      [&](const std::string& text) { method.preconditioner = text; })
+      ->group(group);
   app.add_option("--set", method.settings, "An option of a part in use; may be given many times")
       ->type_name("PART.OPTION=VALUE")
       ->allow_extra_args(false)
