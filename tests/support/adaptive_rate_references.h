@@ -160,15 +160,16 @@ inline std::vector<Vector> vsgd_reference(Vector x, const AtBatch& gradient, int
 }
 
 /// Gulcehre & Bengio 2014, algorithm 1, with the gradient as one block, the gradient of the point before for
-/// g', and averages for gamma of fixed memory, as docs/learning.md says.
+/// g', and averages for gamma of fixed memory; from the authors' program, epsilon, the first rate, and in the
+/// mixed average each step beside the change of gradient before it, as docs/learning.md says.
 inline std::vector<Vector> adasecant_reference(Vector x, const AtBatch& gradient, int steps) {
   const std::size_t n = x.size();
-  constexpr double first_rate = 1e-2, least = 1e-6, most = 1, cap = 1.8, memory = 20;
+  constexpr double first_rate = 1, least = 1e-6, most = 10, cap = 1.8, memory = 20, epsilon = 1e-7;
   struct Entry {
     double g = 0, g2 = 0, a = 0, a2 = 0, d = 0, d2 = 0, ad = 0;  // averages that begin at zero
     double tau = 2.2, product = 1;
     double mean = 0, numerator = 0, denominator = 0;  // of the variance reduction
-    double last_g = 0, last_step = 0;
+    double last_g = 0, last_step = 0, alpha_before = 0;
   };
   std::vector<Entry> entries(n);
   std::vector<Vector> out;
@@ -182,9 +183,9 @@ inline std::vector<Vector> adasecant_reference(Vector x, const AtBatch& gradient
     for (std::size_t i = 0; i < n; ++i) {
       Entry& e = entries[i];
       const double now = g[i] / norm;
+      const double alpha = now - e.last_g;  // the gradient before the first counts as zero
       double rate = first_rate;
       if (t > 0) {
-        const double alpha = now - e.last_g;
         const double seen = 1 - e.product;
         const auto outlier = [&](double value, double mean, double square) {
           return seen > 0 && std::abs(value - mean / seen) >
@@ -202,9 +203,11 @@ inline std::vector<Vector> adasecant_reference(Vector x, const AtBatch& gradient
         take(e.a2, alpha * alpha);
         take(e.d, e.last_step);
         take(e.d2, e.last_step * e.last_step);
-        take(e.ad, alpha * e.last_step);
+        take(e.ad, e.alpha_before * e.last_step);
         e.product *= 1 - 1 / e.tau;
-        rate = std::sqrt(e.d2) / std::sqrt(e.a2) - e.ad / e.a2;
+        const double whole = 1 - e.product;
+        rate = std::sqrt(e.d2 / whole + epsilon) / std::sqrt(e.a2 / whole + epsilon) -
+               e.ad / whole / (e.a2 / whole + epsilon);
         rate = std::min(std::max(rate, least), most);
         const double mean = e.d / (1 - e.product);
         const double square = e.d2 / (1 - e.product);
@@ -223,6 +226,7 @@ inline std::vector<Vector> adasecant_reference(Vector x, const AtBatch& gradient
         corrected = (now + gamma * e.mean) / (1 + gamma);
       }
       e.last_g = now;
+      e.alpha_before = alpha;
       e.last_step = -rate * corrected;
       x[i] += e.last_step;
     }
