@@ -127,7 +127,7 @@ class Kfac {
   plugin::Needs needs() const { return {.models = plugin::models(plugin::Model::gauss_newton)}; }
 
   void start() {
-    points_ = updates_ = updated_ = 0;
+    points_ = updates_ = updated_ = products_ = 0;
     last_step_.clear();
     last_x_.clear();
   }
@@ -166,7 +166,7 @@ class Kfac {
 
   void multiply(Vector v, Output out) const {
     if (!own_products_) {
-      now_->product(plugin::Model::gauss_newton, v, out);
+      network_product(v, out);
       return;
     }
     for (Layer& layer : layers_) {
@@ -212,7 +212,14 @@ class Kfac {
     return true;
   }
 
+  std::int64_t products() const { return products_; }
+
  private:
+  void network_product(Vector v, Output out) const {
+    now_->product(plugin::Model::gauss_newton, v, out);
+    ++products_;
+  }
+
   /// The way from the last point, whose gradient may be one of other samples, so that it is not asked for.
   void keep_step(Vector x) {
     if (last_x_.size() == x.size()) {
@@ -295,7 +302,7 @@ class Kfac {
     const std::size_t n = out.size();
     product_.resize(n);
     const auto damped = [&](Vector v) {
-      now_->product(plugin::Model::gauss_newton, v, product_);
+      network_product(v, product_);
       for (std::size_t i = 0; i < n; ++i) {
         product_[i] += lambda * weights[i] * v[i];
       }
@@ -335,6 +342,7 @@ class Kfac {
   std::vector<double> last_x_, last_step_;
   mutable std::vector<Layer> layers_;
   mutable std::vector<double> product_;
+  mutable std::int64_t products_ = 0;  ///< of the network's model
   Eigen::VectorXd rows_;
 };
 
