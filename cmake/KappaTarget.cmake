@@ -1,4 +1,5 @@
-# kappa_options(target): language level, warnings and sanitizers of everything built here.
+# kappa_options(target [PORTABLE]): language level, warnings and sanitizers of everything built here. Portable:
+# without the vector flags of KAPPA_NATIVE.
 function(kappa_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
@@ -14,7 +15,7 @@ function(kappa_options target)
       target_compile_options(${target} PRIVATE -fno-sanitize-recover=undefined)
     endif()
   endif()
-  if(KAPPA_NATIVE)
+  if(KAPPA_NATIVE AND NOT "PORTABLE" IN_LIST ARGN)
     # GCC 12 warns inside its own AVX-512 headers (GCC bug 105593).
     target_compile_options(${target} PRIVATE -march=native -Wno-maybe-uninitialized -Wno-uninitialized)
   endif()
