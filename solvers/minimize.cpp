@@ -79,6 +79,8 @@ class Solve {
 
  private:
   void set_up(ConstVectorRef x0);
+  void set_up_preconditioner();
+  void settle_preconditioner();
   void set_up_bounds();
   bool begin();
   void settle_step_solver();
@@ -108,8 +110,12 @@ class Solve {
     return false;
   }
   bool finish_by_model(Termination termination);
-  bool contradicted();
-  bool gains_along(VectorRef p);
+  bool contradicted(Termination claim);
+  void scale_of_variables(std::vector<double>& out);
+  double claimed_gain(Termination claim, ConstVectorRef scale);
+  std::optional<Model> own_model() const;
+  const Root* small_root(Model model) const;
+  bool gains_along(VectorRef p, double bar);
   void move(ConstVectorRef p, double t);
   double curvature_along(ConstVectorRef direction);
   void write_result();
@@ -137,7 +143,8 @@ class Solve {
   }
   Index epoch() const { return sampled() ? static_cast<Index>(draws_ - 1) / batches_ : result_.iterations; }
   double gradient_equivalents() const {
-    return evaluated_ + product_share() * static_cast<double>(w_.curvature->products());
+    const Index products = w_.curvature->products() + (preconditions_ ? w_.preconditioner->products() : 0);
+    return evaluated_ + product_share() * static_cast<double>(products);
   }
   double seconds() const {
     return seconds_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
@@ -163,8 +170,9 @@ class Solve {
   ModelSet models_;
   bool blocks_ = false;  ///< the step solver will want them
   bool history_ = false;
-  bool displaces_ = false;  ///< the curvature sees the gradient at another point
-  bool renews_ = true;      ///< the curvature reads the linearization at the point to come
+  bool preconditions_ = false;  ///< a second curvature is refreshed at each point
+  bool displaces_ = false;      ///< the curvature sees the gradient at another point
+  bool renews_ = true;          ///< the curvature reads the linearization at the point to come
   TrialNeeds needs_ = TrialNeeds::value;
   Control control_;
   Sample gradient_sample_;
@@ -281,7 +289,9 @@ Curvature::Status Solve::refresh_curvature(const Evaluation* previous, ConstVect
     previous = displaced(seen);
     step = previous != nullptr ? ConstVectorRef(w_.displacement) : ConstVectorRef();
   }
-  return w_.curvature->refresh(seen, previous, step);
+  const Curvature::Status status = w_.curvature->refresh(seen, previous, step);
+  return status == Curvature::Status::ok && preconditions_ ? w_.preconditioner->refresh(seen, nullptr, {})
+                                                           : status;
 }
 
 /// The gradient of the same sample where the curvature asks for it, or null where it cannot be had.
@@ -397,6 +407,7 @@ void Solve::set_up(ConstVectorRef x0) {
   const CurvatureNeeds needs = w_.curvature->needs();
   detail::require_models(problem_, curvature.name, needs);
   models_ = needs.models;
+  set_up_preconditioner();
   blocks_ = detail::expects_blocks(method_, problem_, needs, acceptance.control);
   history_ = needs.history == CurvatureNeeds::History::previous_evaluation;
   displaces_ = needs.history == CurvatureNeeds::History::displaced_evaluation;
@@ -452,6 +463,47 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.kept.gradient.reserve(w_.step.size());
 }
 
+/// The second curvature, made for conjugate gradients alone.
+void Solve::set_up_preconditioner() {
+  const Choice choice = detail::choose_preconditioner(method_, problem_);
+  preconditions_ = !choice.name.empty();
+  result_.preconditioner = choice.name;
+  if (!preconditions_) {
+    return;
+  }
+  make_part(w_.preconditioner, choice.name, *choice.options, registry().curvature(choice.name).make);
+  const CurvatureNeeds needs = w_.preconditioner->needs();
+  detail::require_models(problem_, choice.name, needs);
+  if (needs.history != CurvatureNeeds::History::none) {
+    throw Error("curvature '" + std::string(choice.name) +
+                "' learns from the points of a solve and cannot be a preconditioner; use diagonal or another "
+                "that is made at each point");
+  }
+  models_.insert(needs.models);
+  w_.preconditioner->start();
+}
+
+/// Once the operator and the step solver are known: whether there is to be one after all.
+void Solve::settle_preconditioner() {
+  if (!preconditions_) {
+    return;
+  }
+  const bool named = method_.preconditioner.name != "auto";
+  const bool used = registry().step(result_.step).preconditioned;
+  if (named && !used) {
+    throw Error(
+        "step '" + result_.step +
+        "' takes no preconditioner; use step hessian-free or damped-cg, or leave the preconditioner out");
+  }
+  if (!named && (!used || !detail::keeps_preconditioner(w_.curvature->at_point()))) {
+    preconditions_ = false;
+    result_.preconditioner.clear();
+    models_ = w_.curvature->needs().models;
+    return;
+  }
+  note(detail::choose_preconditioner(method_, problem_).why);
+}
+
 /// The bounds, and a start inside them.
 void Solve::set_up_bounds() {
   w_.box.read(problem_);
@@ -487,6 +539,7 @@ void Solve::settle_step_solver() {
   }
   result_.step = choice.name;
   note(choice.why);
+  settle_preconditioner();
 }
 
 /// First point: evaluate, refresh, choose the step solver, prepare, first control.
@@ -568,7 +621,8 @@ bool Solve::model_current() {
     dual_gradient_norm_ = dual_norm(w_.current);
   }
   alternative_ = 0;
-  const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
+  const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_,
+                         preconditions_ ? &w_.preconditioner->at_point() : nullptr};
   const StepStatus status =
       w_.box.bounded() ? w_.bounded_step.prepare(w_.current.x, model) : w_.step_solver->prepare(model);
   if (status == StepStatus::interrupted) {
@@ -814,38 +868,81 @@ bool Solve::take_trial(const Trial& trial, const Control& next) {
 /// Convergence by what the model says of itself: small predicted gains, small steps. The library's own models
 /// are taken at their word; one from elsewhere could be far too large, so that every gain looks small.
 bool Solve::finish_by_model(Termination termination) {
-  return finish(confirms_ && contradicted() ? Termination::model_refuted : termination);
+  return finish(confirms_ && contradicted(termination) ? Termination::model_refuted : termination);
 }
 
-/// Whether a step brings a gain that can be measured after all: along the negative gradient, as it is and
-/// scaled by the problem's own curvatures entry by entry, or by x where it has none to show. Along each the
-/// problem's curvature says what to expect; where that is the model's, it is no more than the model's own
-/// gain (Cauchy-Schwarz), so that an honest claim costs two products and no evaluation.
-bool Solve::contradicted() {
-  const bool own = includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr;
-  const Model model = w_.current.models.contains(Model::exact) ? Model::exact : Model::gauss_newton;
-  std::vector<double>& scale = w_.carried;
-  const bool curvatures =
-      own && w_.current.models.contains(model) && w_.current.linearization->diagonal(model, scale);
-  if (!curvatures && w_.current.x.size() == scale.size()) {
-    std::transform(w_.current.x.begin(), w_.current.x.end(), scale.begin(),
-                   [](double x) { return 1 / (x * x); });
-  }
-  const auto usable = [](double d) { return d > 0 && std::isfinite(d); };
+/// Whether a step brings far more than a claim leaves, and more than rounding: along the negative gradient,
+/// as it is and scaled entry by entry. Along each the problem's curvature says what to expect; where that is
+/// the model's, it is no more than the model's own gain (Cauchy-Schwarz), so that an honest claim costs two
+/// products and no evaluation. A model of its own, such as a secant's, may be off by two digits.
+bool Solve::contradicted(Termination claim) {
+  std::vector<double>& scale = w_.step;  // until it is the step
+  scale_of_variables(scale);
+  Trial at;
+  at.current_value = at.value = w_.current.value;
+  at.value_rounding = w_.current.value_rounding;
+  const double bar = std::max(10 * at.rounding(), 100 * claimed_gain(claim, scale));
   for (std::size_t i = 0; i < scale.size(); ++i) {
-    w_.step[i] = -w_.current.gradient[i] / (usable(scale[i]) ? scale[i] : 1.0);
+    w_.step[i] = -w_.current.gradient[i] / scale[i];
   }
-  if (gains_along(w_.step)) {
+  if (gains_along(w_.step, bar)) {
     return true;
   }
   std::transform(w_.current.gradient.begin(), w_.current.gradient.end(), w_.step.begin(),
                  [](double g) { return -g; });
-  return gains_along(w_.step);
+  return gains_along(w_.step, bar);
 }
 
-/// The Cauchy step along p, projected on the bounds, and shorter ones. w_.trial and w_.kept_step are
-/// overwritten.
-bool Solve::gains_along(VectorRef p) {
+/// Positive, and of the problem alone, so that units of the variables do not matter and no part can have a
+/// hand in it: the problem's own curvatures entry by entry; where it has none to show, 1 / x^2.
+void Solve::scale_of_variables(std::vector<double>& out) {
+  out.assign(w_.current.gradient.size(), 1.0);
+  const std::optional<Model> model = own_model();
+  if (const Root* root = model ? small_root(*model) : nullptr) {
+    for (std::size_t j = 0; j < out.size(); ++j) {
+      const ConstVectorRef column(root->A.data + static_cast<Index>(j) * root->A.stride,
+                                  static_cast<std::size_t>(root->A.rows));
+      out[j] = dot(column, column);
+    }
+  } else if (model && w_.current.linearization->diagonal(*model, out)) {
+    std::transform(out.begin(), out.end(), out.begin(), [](double d) { return std::fabs(d); });
+  } else if (w_.current.x.size() == out.size()) {
+    std::transform(w_.current.x.begin(), w_.current.x.end(), out.begin(),
+                   [](double x) { return 1 / (x * x); });
+  }
+  std::replace_if(
+      out.begin(), out.end(), [](double d) { return !(d > 0 && std::isfinite(d)); }, 1.0);
+}
+
+/// What is left to gain where a claim of convergence is true. After a short step d that is about -g'd / 2 <=
+/// |g| |d| / 2; the metric's weights may be the part's own, and then `scale` is the metric.
+double Solve::claimed_gain(Termination claim, ConstVectorRef scale) {
+  if (claim == Termination::decrease_tolerance) {
+    return stopping_.decrease_tolerance * std::fabs(w_.current.value);
+  }
+  if (claim == Termination::rounding_limit) {
+    return last_rounding_;
+  }
+  if (method_.metric == MetricKind::identity) {
+    return 0.5 * w_.metric.dual_norm(w_.current.gradient) * stopping_.step_tolerance * point_norm();
+  }
+  if (problem_.dimension() == problem_.tangent_dimension()) {
+    w_.kept_step.assign(w_.current.x.begin(), w_.current.x.end());
+  } else {
+    problem_.tangent_scale(w_.current.x, w_.kept_step);
+  }
+  double slopes = 0;
+  double lengths = 0;
+  for (std::size_t i = 0; i < scale.size(); ++i) {
+    slopes += w_.current.gradient[i] * w_.current.gradient[i] / scale[i];
+    lengths += scale[i] * w_.kept_step[i] * w_.kept_step[i];
+  }
+  return 0.5 * std::sqrt(slopes) * stopping_.step_tolerance * std::sqrt(lengths);
+}
+
+/// Whether the Cauchy step along p, projected on the bounds, or a shorter one brings more than `bar`.
+/// w_.trial and w_.kept_step are overwritten.
+bool Solve::gains_along(VectorRef p, double bar) {
   for (const detail::Box::Entry& bound : w_.box.entries()) {
     const auto i = static_cast<std::size_t>(bound.tangent);
     const double x = w_.current.x[static_cast<std::size_t>(bound.coordinate)];
@@ -857,19 +954,15 @@ bool Solve::gains_along(VectorRef p) {
   if (!(slope > 0 && std::isfinite(slope))) {
     return false;
   }
-  Trial at;
-  at.current_value = at.value = w_.current.value;
-  at.value_rounding = w_.current.value_rounding;
-  const double measurable = 10 * at.rounding();
   double t = slope / curvature_along(p);
   if (!(t > 0 && std::isfinite(t))) {  // concave, or unknown: as far as x is long
     t = std::max(std::sqrt(dot(w_.current.x, w_.current.x)), 1.0) / std::sqrt(dot(p, p));
   }
-  if (0.5 * t * slope <= measurable) {
+  if (0.5 * t * slope <= bar) {
     return false;
   }
   constexpr int shorter = 8;
-  for (int k = 0; k < shorter && t * slope > measurable; ++k, t *= 0.1) {
+  for (int k = 0; k < shorter && t * slope > bar; ++k, t *= 0.1) {
     move(p, t);
     if (!all_finite(w_.trial.x)) {
       continue;
@@ -881,7 +974,7 @@ bool Solve::gains_along(VectorRef p) {
     if (status == EvalStatus::interrupted) {
       return false;
     }
-    if (status == EvalStatus::ok && w_.current.value - w_.trial.value > measurable) {
+    if (status == EvalStatus::ok && w_.current.value - w_.trial.value > bar) {
       refuted_by_ = w_.trial.value;
       return true;
     }
@@ -897,16 +990,46 @@ void Solve::move(ConstVectorRef p, double t) {
   w_.box.settle(w_.current.x, w_.kept_step, w_.trial.x);
 }
 
-/// p'Hp: by the problem's own products where it has been asked for a model, otherwise by a difference of
-/// gradients; NaN where neither is to be had. w_.trial and w_.kept_step are overwritten.
-double Solve::curvature_along(ConstVectorRef p) {
+/// The best model of the problem that has been asked for, if one has.
+std::optional<Model> Solve::own_model() const {
   if (includes(w_.current.have, Want::linearization) && w_.current.linearization != nullptr) {
     for (const Model model : {Model::exact, Model::gauss_newton}) {
       if (w_.current.models.contains(model)) {
-        w_.current.linearization->product(model, p, w_.kept_step);
-        return dot(p, w_.kept_step);
+        return model;
       }
     }
+  }
+  return std::nullopt;
+}
+
+/// A root of a model of few variables, which small problems have at hand: then it is cheaper than a product.
+const Root* Solve::small_root(Model model) const {
+  constexpr std::size_t few = 32;
+  return w_.current.gradient.size() <= few ? w_.current.linearization->root(model) : nullptr;
+}
+
+/// |A p|^2 for an A of few columns.
+double squared_product(const ConstMatrixRef& A, ConstVectorRef p) {
+  double out = 0;
+  for (Index i = 0; i < A.rows; ++i) {
+    double entry = 0;
+    for (Index j = 0; j < A.cols; ++j) {
+      entry += A(i, j) * p[static_cast<std::size_t>(j)];
+    }
+    out += entry * entry;
+  }
+  return out;
+}
+
+/// p'Hp: by the problem's own products where it has been asked for a model, otherwise by a difference of
+/// gradients; NaN where neither is to be had. w_.trial and w_.kept_step are overwritten.
+double Solve::curvature_along(ConstVectorRef p) {
+  if (const std::optional<Model> model = own_model()) {
+    if (const Root* root = small_root(*model)) {
+      return squared_product(root->A, p);
+    }
+    w_.current.linearization->product(*model, p, w_.kept_step);
+    return dot(p, w_.kept_step);
   }
   const double size = std::max(std::sqrt(dot(w_.current.x, w_.current.x)), 1.0);
   const double t = 1e-6 * size / std::sqrt(dot(p, p));
@@ -1057,6 +1180,10 @@ void Solve::identify(State& s) {
   s.same("curvature", given({result_.curvature, method_.curvature.options}), "it is of another curvature");
   s.same("step", given({result_.step, method_.step.options}), "it is of another step solver");
   s.same("acceptance", given(method_.acceptance), "it is of another acceptance");
+  s.same("preconditioner",
+         result_.preconditioner.empty() ? std::string()
+                                        : given({result_.preconditioner, method_.preconditioner.options}),
+         "it is of another preconditioner");
   s.same("metric", name(method_.metric), "it is of another metric");
   s.same("batch size", static_cast<std::uint64_t>(method_.batch.size), "it is of another batch size");
   s.same("seed", method_.batch.seed, "its mini-batches have another seed");
@@ -1133,6 +1260,9 @@ void Solve::part_states(State& s) {
     }
   };
   require(w_.curvature->state(s), "curvature", result_.curvature);
+  if (preconditions_) {
+    require(w_.preconditioner->state(s), "preconditioner", result_.preconditioner);
+  }
   w_.metric.state(s);
   require(w_.step_solver->state(s), "step", result_.step);
   require(w_.acceptance->state(s), "acceptance", result_.acceptance);

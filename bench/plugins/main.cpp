@@ -1,9 +1,10 @@
 // kappa-plugin-bench: what the shipped plugins are worth, and what the boundary costs, as Markdown tables.
 //
 //   kappa-plugin-bench large-residuals PLUGINS            structured secant beside Gauss-Newton
-//   kappa-plugin-bench kfac PLUGINS FASHION_MNIST [...]   K-FAC beside Adam, in steps
+//   kappa-plugin-bench kfac PLUGINS FASHION_MNIST [...]   K-FAC beside Adam, in steps, and their time
 //   kappa-plugin-bench boundary PLUGIN TARGET [...]       a built-in curvature beside the same behind the C
-//   table
+//                                                         table
+//   kappa-plugin-bench one-side PLUGIN CURVATURE [...]    either of them alone, for a profiler
 //
 // PLUGINS is the folder of the shipped plugins, PLUGIN the file of tests/plugins/handed_on.cpp.
 #include <algorithm>
@@ -160,81 +161,143 @@ int large_residuals(const std::string& folder) {
 
 // ---- K-FAC ----
 
-/// The mean of the loss of each batch, as the solve saw it, over blocks of steps.
-class StepLosses final : public Observer {
+/// Every few steps the loss over the same samples at the point reached, beside the processor time of the
+/// solve alone.
+class TrainingLoss final : public Observer {
  public:
+  explicit TrainingLoss(const Problem& judge) : judge_(judge) {}
+
   void observe(const Progress& p) override {
-    if (p.event == Progress::Event::accepted) {
-      losses.push_back(p.value);
-      seconds.push_back(p.seconds);
+    if (p.event == Progress::Event::rejected) {
+      ++rejections;
     }
+    if (p.event != Progress::Event::accepted) {
+      return;
+    }
+    const std::clock_t now = std::clock();
+    spent_ += now - last_;
+    steps = p.iteration;
+    if (steps % every == 0) {
+      at_.reset(p.x, 0);
+      Request request;
+      request.want = Want::value;
+      losses.push_back(judge_.evaluate(request, at_) == EvalStatus::ok ? at_.value : infinity);
+    }
+    last_ = std::clock();
   }
-  std::vector<double> losses, seconds;
+  /// The first step at which the loss is at most `level`; 0 where there is none.
+  Index steps_to(double level) const {
+    const auto there = std::find_if(losses.begin(), losses.end(), [=](double loss) { return loss <= level; });
+    return there == losses.end() ? 0 : every * (there - losses.begin() + 1);
+  }
+  double seconds_of_a_step() const {
+    return static_cast<double>(spent_) / CLOCKS_PER_SEC / static_cast<double>(std::max<Index>(steps, 1));
+  }
+
+  static constexpr Index every = 5;
+  std::vector<double> losses;
+  Index steps = 0;
+  Index rejections = 0;
+
+ private:
+  const Problem& judge_;
+  Evaluation at_;
+  std::clock_t last_ = std::clock();
+  std::clock_t spent_ = 0;
 };
 
-/// The first step at which the mean over the last `window` steps is at most `loss`; 0 where there is none.
-std::size_t steps_to(const std::vector<double>& losses, double loss, std::size_t window) {
-  double sum = 0;
-  for (std::size_t k = 0; k < losses.size(); ++k) {
-    sum += losses[k] - (k >= window ? losses[k - window] : 0.0);
-    if (k + 1 >= window && sum <= loss * static_cast<double>(window)) {
-      return k + 1;
-    }
+struct NetworkTask {
+  std::string train, judge;  ///< targets; the loss is looked at on the first 5000 samples
+  std::vector<double> levels;
+  std::vector<double> adam_rates;
+  std::vector<std::pair<double, double>> schedules;  ///< rate and damping of K-FAC on a schedule
+  std::vector<double> dampings;                      ///< first ones of K-FAC with the network's products
+};
+
+NetworkTask network_task(const std::string& name, const std::string& data) {
+  const std::string few = "&samples=5000";
+  if (name == "classifier") {
+    const std::string address = "network:784-128-10?precision=single&data=" + data;
+    return {address,
+            address + few,
+            {0.6, 0.5, 0.45, 0.4, 0.35},
+            {3e-4, 1e-3, 3e-3, 1e-2},
+            {{0.03, 0.01}, {0.1, 0.01}, {0.1, 0.1}, {0.3, 0.1}},
+            {0.1, 1}};
   }
-  return 0;
+  if (name == "autoencoder") {
+    const std::string address =
+        "network:784-400-200-100-50-25-50-100-200-400-784?precision=single&targets=features&loss=mean-square&"
+        "output=sigmoid&data=" +
+        data + few;
+    return {address,     address, {20, 16, 13, 11, 10, 9}, {3e-4, 1e-3, 3e-3, 1e-2}, {{0.1, 1}, {0.3, 1}},
+            {1, 10, 100}};
+  }
+  throw Error("the task is classifier or autoencoder, not '" + name + "'");
 }
 
-int kfac(const std::string& folder, const std::string& data_folder, Index steps, Index batch) {
-  load_plugin(folder + "/kfac.so");
-  const Dataset data =
-      load_idx(data_folder + "/train-images-idx3-ubyte.gz", data_folder + "/train-labels-idx1-ubyte.gz");
-  NetworkOptions options;
-  options.precision = Precision::single_precision;
-  const Network network(NetworkTopology::chain({784, 128, 10}, Activation::tanh), data, options);
-  const std::vector<double> x0 = network.initial();
-  struct Entry {
-    std::string name;
-    Method method;
-  };
-  std::vector<Entry> entries;
+struct NamedMethod {
+  std::string name;
+  Method method;
+};
+
+std::string numbered(const char* format, double a, double b = 0) {
+  char text[80];
+  std::snprintf(text, sizeof text, format, a, b);
+  return text;
+}
+
+std::vector<NamedMethod> methods_of(const NetworkTask& task, Index batch) {
+  std::vector<NamedMethod> out;
   const MiniBatch batches{.size = batch};
-  for (const double rate : {3e-4, 1e-3, 3e-3, 1e-2}) {
-    char name[64];
-    std::snprintf(name, sizeof name, "Adam, rate %g", rate);
-    entries.push_back({name, adam(batches, rate)});
+  for (const double rate : task.adam_rates) {
+    out.push_back({numbered("Adam, rate %g", rate), adam(batches, rate)});
   }
-  for (const double rate : {0.03, 0.1, 0.3}) {
-    for (const double damping : {0.01, 0.1}) {
-      char name[64];
-      std::snprintf(name, sizeof name, "K-FAC, rate %g, damping %g", rate, damping);
-      entries.push_back({name, newton({.curvature = {"kfac", {{"invert_every", std::int64_t{10}}}},
-                                       .step = {"own-direction", {{"damping", damping}}},
-                                       .acceptance = {"schedule", {{"rate", rate}}},
-                                       .batch = batches})});
-    }
+  for (const auto& [rate, damping] : task.schedules) {
+    out.push_back({numbered("K-FAC, rate %g, damping %g", rate, damping),
+                   newton({.curvature = {"kfac"},
+                           .step = {"own-direction", {{"damping", damping}}},
+                           .acceptance = {"schedule", {{"rate", rate}}},
+                           .batch = batches})});
   }
-  const std::vector<double> levels = {0.6, 0.5, 0.45, 0.4, 0.35};
-  std::printf(
-      "| method | steps to 0.6 | 0.5 | 0.45 | 0.4 | 0.35 | last | seconds "
-      "|\n|---|---|---|---|---|---|---|---|\n");
-  for (const Entry& entry : entries) {
+  for (const double damping : task.dampings) {
+    out.push_back({numbered("K-FAC, model=network, damping from %g", damping),
+                   hessian_free({.curvature = {"kfac", {{"model", std::string("network")}}},
+                                 .step = {"own-solve"},
+                                 .acceptance = {"martens-damping", {{"initial", damping}}},
+                                 .batch = batches})});
+  }
+  return out;
+}
+
+int kfac(const std::string& folder, const std::string& data, const std::string& task_name, Index steps,
+         Index batch) {
+  load_plugin(folder + "/kfac.so");
+  const NetworkTask task = network_task(task_name, data);
+  const Target train = load_target(task.train);
+  const Target judge = load_target(task.judge);
+  std::printf("| method |");
+  for (const double level : task.levels) {
+    std::printf(" %g |", level);
+  }
+  std::printf(" last | rejected | ms a step |\n|---|---|---|---|");
+  for (std::size_t i = 0; i < task.levels.size(); ++i) {
+    std::printf("---|");
+  }
+  std::printf("\n");
+  for (const NamedMethod& entry : methods_of(task, batch)) {
     Stopping stopping;
     stopping.max_iterations = steps;
     stopping.max_evaluations = std::numeric_limits<Index>::max();
-    StepLosses seen;
-    minimize(network, x0, entry.method, stopping, &seen);
+    TrainingLoss seen(*judge.problem);
+    minimize(*train.problem, train.x0, entry.method, stopping, &seen);
     std::printf("| %s |", entry.name.c_str());
-    constexpr std::size_t window = 20;
-    for (const double level : levels) {
-      const std::size_t k = steps_to(seen.losses, level, window);
-      std::printf(k > 0 ? " %zu |" : " - |", k);
+    for (const double level : task.levels) {
+      const Index k = seen.steps_to(level);
+      std::printf(k > 0 ? " %td |" : " - |", k);
     }
-    double last = 0;
-    for (std::size_t k = seen.losses.size() - std::min(window, seen.losses.size()); k < seen.losses.size();
-         ++k) {
-      last += seen.losses[k] / static_cast<double>(std::min(window, seen.losses.size()));
-    }
-    std::printf(" %.4f | %.1f |\n", last, seen.seconds.empty() ? 0.0 : seen.seconds.back());
+    std::printf(" %.4g | %td | %.1f |\n", seen.losses.empty() ? infinity : seen.losses.back(),
+                seen.rejections, 1e3 * seen.seconds_of_a_step());
     std::fflush(stdout);
   }
   return 0;
@@ -242,17 +305,22 @@ int kfac(const std::string& folder, const std::string& data_folder, Index steps,
 
 // ---- the boundary ----
 
+/// Products alone on networks, whose matrices are too large.
+Method method_for(const Target& target, const Spec& curvature) {
+  return target.scheme == "network" ? hessian_free({.curvature = curvature})
+                                    : levenberg_marquardt({.curvature = curvature});
+}
+
 /// Processor time of a solve of every target, which waiting for others does not lengthen.
 double seconds_of(const std::vector<Target>& targets, const Spec& curvature, Index iterations, int repeat,
                   std::vector<Result>& results) {
   Stopping stopping;
   stopping.max_iterations = iterations;
-  const Method method = levenberg_marquardt({.curvature = curvature});
   results.resize(targets.size());
   const std::clock_t begin = std::clock();
   for (int r = 0; r < repeat; ++r) {
     for (std::size_t t = 0; t < targets.size(); ++t) {
-      results[t] = minimize(*targets[t].problem, targets[t].x0, method, stopping);
+      results[t] = minimize(*targets[t].problem, targets[t].x0, method_for(targets[t], curvature), stopping);
     }
   }
   return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC / repeat;
@@ -263,19 +331,39 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Interleaved runs, so that a machine that others use, too, is as slow for one as for the other. The target
 /// "nist" is all of NIST's regressions from both starts.
-int boundary(const std::string& plugin, const std::string& address, Index iterations, int runs, int repeat) {
-  load_plugin(plugin);
-  std::vector<Target> targets;
+std::vector<Target> boundary_targets(const std::string& address) {
+  std::vector<Target> out;
   if (address == "nist") {
     for (const std::string& name : target_scheme("nist").names()) {
-      targets.push_back(load_target("nist:" + name));
-      targets.push_back(load_target("nist:" + name + "?start=2"));
+      out.push_back(load_target("nist:" + name));
+      out.push_back(load_target("nist:" + name + "?start=2"));
     }
   } else {
-    targets.push_back(load_target(address));
+    out.push_back(load_target(address));
   }
+  return out;
+}
+
+/// Solves with one curvature alone, to be run under a profiler that counts instructions: the difference of
+/// two numbers of repetitions is that of the solves.
+int one_side(const std::string& plugin, const std::string& curvature, const std::string& address,
+             Index iterations, int repeat) {
+  load_plugin(plugin);
+  std::vector<Result> results;
+  seconds_of(boundary_targets(address), {curvature}, iterations, repeat, results);
+  double sum = 0;
+  for (const Result& result : results) {
+    sum += static_cast<double>(result.trials);
+  }
+  std::printf("%s, %s: %.0f trials\n", address.c_str(), curvature.c_str(), sum);
+  return 0;
+}
+
+/// Interleaved runs, so that a machine that others use, too, is as slow for one as for the other.
+int boundary(const std::string& plugin, const std::string& address, Index iterations, int runs, int repeat) {
+  load_plugin(plugin);
+  const std::vector<Target> targets = boundary_targets(address);
   std::vector<double> own, plugged, ratio;
   std::vector<Result> a, b;
   seconds_of(targets, {"outer-product"}, iterations, 1, a);
@@ -298,8 +386,9 @@ int boundary(const std::string& plugin, const std::string& address, Index iterat
 int usage() {
   std::fprintf(stderr,
                "kappa-plugin-bench large-residuals PLUGINS\n"
-               "kappa-plugin-bench kfac PLUGINS FASHION_MNIST STEPS BATCH\n"
-               "kappa-plugin-bench boundary PLUGIN TARGET ITERATIONS RUNS REPEAT\n");
+               "kappa-plugin-bench kfac PLUGINS FASHION_MNIST classifier|autoencoder STEPS BATCH\n"
+               "kappa-plugin-bench boundary PLUGIN TARGET ITERATIONS RUNS REPEAT\n"
+               "kappa-plugin-bench one-side PLUGIN CURVATURE TARGET ITERATIONS REPEAT\n");
   return 2;
 }
 
@@ -312,7 +401,8 @@ int main(int count, char** given) {
   };
   try {
     return is("large-residuals", 1) ? large_residuals(a[1])
-           : is("kfac", 4)          ? kfac(a[1], a[2], std::stoll(a[3]), std::stoll(a[4]))
+           : is("kfac", 5)          ? kfac(a[1], a[2], a[3], std::stoll(a[4]), std::stoll(a[5]))
+           : is("one-side", 5)      ? one_side(a[1], a[2], a[3], std::stoll(a[4]), std::stoi(a[5]))
            : is("boundary", 5)      ? boundary(a[1], a[2], std::stoll(a[3]), std::stoi(a[4]), std::stoi(a[5]))
                                     : usage();
   } catch (const std::exception& error) {

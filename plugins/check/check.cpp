@@ -27,6 +27,18 @@ void Findings::note(const std::string& what, double figure) {
   add({part_, what, CheckVerdict::noted, figure, 0, problem_, ""}, figure);
 }
 
+void Findings::does_not_apply(const std::string& why) {
+  for (CheckFinding& known : findings_) {
+    if (known.part == part_ && known.verdict == CheckVerdict::not_applicable && known.advice == why) {
+      known.figure += 1;
+      known.where += ", " + problem_;
+      return;
+    }
+  }
+  findings_.push_back({part_, "fits the problem", CheckVerdict::not_applicable, 1, 0, problem_, why});
+  badness_.push_back(0);
+}
+
 void Findings::add(CheckFinding finding, double badness) {
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     CheckFinding& known = findings_[i];
@@ -51,7 +63,9 @@ const std::vector<Target>& check_problems() {
     std::vector<Target> out;
     for (const char* address :
          {"nist:Misra1a", "nist:MGH17", "nist:Hahn1", "mgh:rosenbrock", "mgh:helical-valley", "mgh:wood",
-          "bal:generated/street?cameras=2&points=20", "g2o:generated/sphere?poses=20"}) {
+          "bal:generated/street?cameras=2&points=20", "g2o:generated/sphere?poses=20",
+          "network:4-5-3?samples=30", "network:3-4-2?samples=30&loss=mean-square&decay=0.01",
+          "network:5-3-5?samples=20&targets=features&loss=mean-square&output=sigmoid"}) {
       out.push_back(load_target(address));
     }
     return out;
@@ -143,8 +157,16 @@ PluginCheck check_plugin(const LoadedPlugin& plugin, const CheckSettings& settin
 
 namespace {
 
-const char* word(CheckVerdict verdict) {
-  return verdict == CheckVerdict::kept ? "kept" : verdict == CheckVerdict::broken ? "BROKEN" : "";
+/// As the table and the JSON say it.
+const char* word(CheckVerdict verdict, const char* noted, const char* broken) {
+  return verdict == CheckVerdict::kept     ? "kept"
+         : verdict == CheckVerdict::broken ? broken
+         : verdict == CheckVerdict::noted  ? noted
+                                           : "not applicable";
+}
+
+bool bounded(const CheckFinding& finding) {
+  return finding.verdict == CheckVerdict::kept || finding.verdict == CheckVerdict::broken;
 }
 
 std::string figure(double value) {
@@ -159,8 +181,10 @@ std::string text(const PluginCheck& check) {
   std::vector<std::array<std::string, 5>> rows = {{"law", "verdict", "figure", "allowed", "worst on"}};
   std::vector<std::string> parts = {""};
   for (const CheckFinding& f : check.findings) {
-    rows.push_back({f.law, word(f.verdict), figure(f.figure),
-                    f.verdict == CheckVerdict::noted ? "" : figure(f.allowed), f.where});
+    const bool fits = f.verdict != CheckVerdict::not_applicable;
+    rows.push_back({f.law, word(f.verdict, "", "BROKEN"), fits ? figure(f.figure) : "",
+                    bounded(f) ? figure(f.allowed) : "",
+                    fits ? f.where : figure(f.figure) + " problems, see below"});
     parts.push_back(f.part);
   }
   std::array<std::size_t, 5> width{};
@@ -182,10 +206,17 @@ std::string text(const PluginCheck& check) {
     }
     out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
+  const char* heading = "\nnot applicable\n";
+  for (const CheckFinding& f : check.findings) {
+    if (f.verdict == CheckVerdict::not_applicable) {
+      out += heading + ("  " + f.part + ", on " + f.where) + ": " + f.advice + "\n";
+      heading = "";
+    }
+  }
   std::size_t broken = 0;
   std::size_t laws = 0;
   for (const CheckFinding& f : check.findings) {
-    laws += f.verdict == CheckVerdict::noted ? 0 : 1;
+    laws += bounded(f) ? 1 : 0;
     if (f.verdict == CheckVerdict::broken) {
       out += (broken++ == 0 ? "\nwhat to do\n" : "");
       out += "  " + f.part + ", " + f.law + " (on " + f.where + "): " + f.advice + "\n";
@@ -204,16 +235,17 @@ std::string json(const PluginCheck& check) {
   for (const CheckFinding& f : check.findings) {
     Object finding = {{"part", f.part},
                       {"law", f.law},
-                      {"verdict", f.verdict == CheckVerdict::kept     ? "kept"
-                                  : f.verdict == CheckVerdict::broken ? "broken"
-                                                                      : "noted"},
+                      {"verdict", word(f.verdict, "noted", "broken")},
                       {"figure", f.figure},
                       {"where", f.where}};
-    if (f.verdict != CheckVerdict::noted) {
+    if (bounded(f)) {
       finding["allowed"] = f.allowed;
     }
     if (f.verdict == CheckVerdict::broken) {
       finding["advice"] = f.advice;
+    }
+    if (f.verdict == CheckVerdict::not_applicable) {
+      finding["reason"] = f.advice;
     }
     out["findings"].push_back(std::move(finding));
   }

@@ -5,7 +5,8 @@
 //
 // A law is looked at on a set of problems; of each law and part one finding is kept, the worst. A law that
 // does not apply (an exact model on a problem that has none, a form that is not offered) is not among the
-// findings.
+// findings. A problem that a part does not fit, because it lacks a model or because the part says KAPPA_UNFIT
+// of its first point, is not held against it; a part that fits none of the problems has broken a law.
 #pragma once
 
 #include <cstdint>
@@ -23,14 +24,15 @@ struct CheckSettings {
   /// Options of parts by name, where the defaults are not to be looked at.
   std::function<Options(const std::string& part)> options;
   /// How many allocations the process has made; empty where nobody counts, and then the law of no allocations
-  /// is not looked at. An allocation through malloc alone is not seen by a count of operator new.
+  /// is not looked at.
   std::function<std::uint64_t()> allocations;
 };
 
 enum class CheckVerdict : std::uint8_t {
   kept,
   broken,
-  noted  ///< a figure that no law bounds, such as a time
+  noted,          ///< a figure that no law bounds, such as a time
+  not_applicable  ///< problems that the part does not fit: `figure` of them, listed in `where`
 };
 
 struct CheckFinding {
@@ -40,7 +42,7 @@ struct CheckFinding {
   double figure = 0;
   double allowed = 0;
   std::string where;   ///< the problem with the worst figure
-  std::string advice;  ///< what to do where it is broken
+  std::string advice;  ///< what to do where it is broken; why, where it is not applicable
 };
 
 struct PluginCheck {
@@ -52,7 +54,7 @@ struct PluginCheck {
 /// Throws Error where a part cannot be made.
 PluginCheck check_plugin(const LoadedPlugin& plugin, const CheckSettings& settings = {});
 
-/// A table, and below it what to do about each law that is broken.
+/// A table, and below it what to do about each law that is broken and why a part does not fit a problem.
 std::string text(const PluginCheck& check);
 std::string json(const PluginCheck& check);
 

@@ -11,6 +11,7 @@
 #include "kappa/random.h"
 #include "plugins/check/findings.h"
 #include "plugins/check/operator_laws.h"
+#include "plugins/host/parts.h"
 
 namespace kappa::detail {
 namespace {
@@ -232,6 +233,58 @@ void cost(const SymmetricOperator& B, const CheckSettings& settings, Findings& f
   findings.note("microseconds for a product", 1e6 * spent.count() / products);
 }
 
+/// The sentence that a plugin gave, without the host's words about where it comes from.
+std::string own_sentence(std::string_view fault) {
+  constexpr std::string_view before = "refresh says: ";
+  const std::size_t at = fault.find(before);
+  return std::string(at == std::string_view::npos ? fault : fault.substr(at + before.size()));
+}
+
+enum class Fits : std::uint8_t { yes, no };
+
+/// The operators along a path; Fits::no where the part says of the first point that it does not fit.
+Fits operators_along(Curvature& curvature, const Target& target, const std::vector<Point>& path,
+                     const CheckSettings& settings, bool exact, Findings& findings) {
+  const Problem& problem = *target.problem;
+  const CurvatureNeeds needs = curvature.needs();
+  curvature.start();
+  Evaluation now;
+  Evaluation before;
+  for (std::size_t k = 0; k < path.size(); ++k) {
+    std::swap(now, before);
+    if (evaluate_at(problem, path[k], needs, now) != EvalStatus::ok) {
+      break;
+    }
+    Point step(now.gradient.size());
+    if (k > 0) {
+      problem.local(path[k - 1], path[k], step);
+    }
+    const bool history = k > 0 && needs.history != CurvatureNeeds::History::none;
+    const bool refreshed =
+        curvature.refresh(now, history ? &before : nullptr,
+                          history ? ConstVectorRef(step) : ConstVectorRef()) == Curvature::Status::ok;
+    const std::string why = std::string(curvature.fault());
+    if (k == 0 && !refreshed && says_unfit(curvature)) {
+      findings.does_not_apply(own_sentence(why));
+      return Fits::no;
+    }
+    findings.holds(
+        "refresh works where the problem is well behaved", refreshed,
+        why.empty() ? "refresh failed and did not say why: write a sentence into `error`" : why.c_str());
+    if (!refreshed) {
+      break;
+    }
+    laws_at(curvature.at_point(), now.gradient, findings);
+    if (exact && problem.dimension() == problem.tangent_dimension() && problem.dimension() <= 20) {
+      exactness(curvature.at_point(), problem, path[k], findings);
+    }
+    if (k + 1 == path.size()) {
+      cost(curvature.at_point(), settings, findings);
+    }
+  }
+  return Fits::yes;
+}
+
 }  // namespace
 
 void check_curvature(const CurvaturePart& part, const CheckSettings& settings, Findings& findings) {
@@ -240,52 +293,23 @@ void check_curvature(const CurvaturePart& part, const CheckSettings& settings, F
       std::find(settings.exact.begin(), settings.exact.end(), part.info.name) != settings.exact.end();
   Index problems = 0;
   for (const Target& target : check_problems()) {
-    const Problem& problem = *target.problem;
     findings.problem(target.address());
     const std::unique_ptr<Curvature> curvature = part.make(options);
-    const CurvatureNeeds needs = curvature->needs();
-    if (!problem.models().contains(needs.models)) {
+    if (!target.problem->models().contains(curvature->needs().models)) {
+      findings.does_not_apply("the problem has not all models that `needs` asks for");
       continue;
     }
-    ++problems;
-    curvature->start();
     const std::vector<Point> path = path_from(target);
-    Evaluation now;
-    Evaluation before;
-    for (std::size_t k = 0; k < path.size(); ++k) {
-      std::swap(now, before);
-      if (evaluate_at(problem, path[k], needs, now) != EvalStatus::ok) {
-        break;
-      }
-      Point step(now.gradient.size());
-      if (k > 0) {
-        problem.local(path[k - 1], path[k], step);
-      }
-      const bool history = k > 0 && needs.history != CurvatureNeeds::History::none;
-      const bool refreshed =
-          curvature->refresh(now, history ? &before : nullptr,
-                             history ? ConstVectorRef(step) : ConstVectorRef()) == Curvature::Status::ok;
-      const std::string why = std::string(curvature->fault());
-      findings.holds(
-          "refresh works where the problem is well behaved", refreshed,
-          why.empty() ? "refresh failed and did not say why: write a sentence into `error`" : why.c_str());
-      if (!refreshed) {
-        break;
-      }
-      laws_at(curvature->at_point(), now.gradient, findings);
-      if (exact && problem.dimension() == problem.tangent_dimension() && problem.dimension() <= 20) {
-        exactness(curvature->at_point(), problem, path[k], findings);
-      }
-      if (k + 1 == path.size()) {
-        cost(curvature->at_point(), settings, findings);
-      }
+    if (operators_along(*curvature, target, path, settings, exact, findings) == Fits::yes) {
+      ++problems;
+      determinism(part, options, *target.problem, path, findings);
+      bad_points(part, options, target, findings);
     }
-    determinism(part, options, problem, path, findings);
-    bad_points(part, options, target, findings);
   }
   findings.problem("any problem");
   findings.holds("it can be used on some problem of the check", problems > 0,
-                 "it needs a model that no problem of the check has; ask for fewer models in needs");
+                 "it fits no problem of the check, for the reasons under \"not applicable\"; ask for fewer "
+                 "models in needs, or refuse fewer points with KAPPA_UNFIT");
 }
 
 }  // namespace kappa::detail

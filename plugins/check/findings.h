@@ -25,6 +25,9 @@ class Findings {
   /// A figure that no law bounds; the largest is kept.
   void note(const std::string& what, double figure);
 
+  /// The part does not fit the problem, for this reason; no law is broken by that.
+  void does_not_apply(const std::string& why);
+
   std::vector<CheckFinding> take() { return std::move(findings_); }
 
  private:
@@ -35,7 +38,7 @@ class Findings {
   std::vector<double> badness_;
 };
 
-/// Small problems of several families: regressions, test functions, a bundle, a pose graph.
+/// Small problems of several families: regressions, test functions, a bundle, a pose graph, networks.
 const std::vector<Target>& check_problems();
 
 /// The problem at x with everything that `needs` names.

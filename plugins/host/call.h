@@ -27,9 +27,12 @@ class Caller {
  public:
   class Scope {
    public:
-    explicit Scope(Caller& caller)
-        : caller_(caller), outer_(caller.thread_.exchange(std::this_thread::get_id())) {}
-    ~Scope() { caller_.thread_.store(outer_); }
+    // One thread at a time calls an object, and another that looks needs to see no more than that it is not
+    // its own number: no order is asked for, which would cost more than the call.
+    explicit Scope(Caller& caller) : caller_(caller), outer_(caller.thread_.load(std::memory_order_relaxed)) {
+      caller_.thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    }
+    ~Scope() { caller_.thread_.store(outer_, std::memory_order_relaxed); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 

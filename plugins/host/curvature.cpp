@@ -8,6 +8,7 @@
 #include "plugins/host/bridges.h"
 #include "plugins/host/claims.h"
 #include "plugins/host/object.h"
+#include "plugins/host/parts.h"
 
 namespace kappa::detail {
 namespace {
@@ -77,7 +78,7 @@ class PluginOperator final : public SymmetricOperator {
     const auto f = entry(table_, &kappa_operator::root);
     kappa_root given{};
     given.struct_size = sizeof given;
-    if (f == nullptr || call("root", [&](kappa_text) { return f(table_->self, &given); }) != KAPPA_OK) {
+    if (f == nullptr || !answers(call("root", [&](kappa_text) { return f(table_->self, &given); }))) {
       return nullptr;
     }
     if (const Root* original = now_.original(given)) {
@@ -113,11 +114,18 @@ class PluginOperator final : public SymmetricOperator {
                              return f(table_->self, lambda, weights.data(), rhs.data(), out.data());
                            }) == KAPPA_OK;
   }
+  /// An entry may answer KAPPA_ABSENT on a problem that has no such form. Steps are chosen by root and then
+  /// by blocks, which are therefore asked for in this order, once in a solve.
   Offers offers() const override {
-    return {.diagonal = entry(table_, &kappa_operator::diagonal) != nullptr,
-            .dense = entry(table_, &kappa_operator::dense) != nullptr,
-            .blocks = entry(table_, &kappa_operator::blocks) != nullptr,
-            .root = entry(table_, &kappa_operator::root) != nullptr};
+    if (!offers_) {
+      const bool rooted = entry(table_, &kappa_operator::root) != nullptr && !absent_root();
+      offers_ =
+          Offers{.diagonal = entry(table_, &kappa_operator::diagonal) != nullptr,
+                 .dense = entry(table_, &kappa_operator::dense) != nullptr,
+                 .blocks = entry(table_, &kappa_operator::blocks) != nullptr && (rooted || !absent_blocks()),
+                 .root = rooted};
+    }
+    return *offers_;
   }
 
   /// A new solve: what its operators claim is looked over anew.
@@ -125,6 +133,7 @@ class PluginOperator final : public SymmetricOperator {
     table_ = nullptr;
     claims_.start();
     hands_on_.reset();
+    offers_.reset();
   }
 
   /// Whether multiply is a finite symmetric map, and positive semidefinite if it says so, as far as two
@@ -150,13 +159,22 @@ class PluginOperator final : public SymmetricOperator {
   }
 
  private:
+  bool answers(kappa_status status) const {
+    absent_ = status == KAPPA_ABSENT;
+    return status == KAPPA_OK;
+  }
+  /// A form that is there but wrong is not absent: who takes it is told so.
+  bool absent_blocks() const {
+    blocks_read_ = false;
+    return blocks() == nullptr && absent_;
+  }
+  bool absent_root() const { return root() == nullptr && absent_; }
+
   bool hands_root_on() const {
-    const Root* own = offers().root ? root() : nullptr;
+    const Root* own = root();
     return own != nullptr && own != &root_;
   }
-  bool hands_blocks_on() const {
-    return asks_for_blocks_ && offers().blocks && blocks() != nullptr && blocks_ != &copy_;
-  }
+  bool hands_blocks_on() const { return asks_for_blocks_ && blocks() != nullptr && blocks_ != &copy_; }
 
   static constexpr std::uint64_t largest_table = 4096;
   static constexpr Index most_rows = Index{1} << 40;
@@ -179,7 +197,7 @@ class PluginOperator final : public SymmetricOperator {
     const auto f = entry(table_, &kappa_operator::blocks);
     kappa_blocks given{};
     given.struct_size = sizeof given;
-    if (f == nullptr || call("blocks", [&](kappa_text) { return f(table_->self, &given); }) != KAPPA_OK) {
+    if (f == nullptr || !answers(call("blocks", [&](kappa_text) { return f(table_->self, &given); }))) {
       return nullptr;
     }
     if (const BlockMatrix* original = now_.original(given)) {
@@ -238,6 +256,8 @@ class PluginOperator final : public SymmetricOperator {
   Index size_ = 0;
   mutable OperatorClaims claims_;
   mutable std::optional<bool> hands_on_;
+  mutable std::optional<Offers> offers_;
+  mutable bool absent_ = false;  ///< the answer to the last question for a form
   mutable bool looking_ = false;
   bool asks_for_blocks_ = false;
   mutable Root root_;
@@ -248,6 +268,8 @@ class PluginOperator final : public SymmetricOperator {
 
 class PluginCurvature final : public Curvature {
  public:
+  bool unfit() const { return unfit_; }
+
   PluginCurvature(const SharedPart& part, const Options& options)
       : object_(part, options),
         now_(object_.caller()),
@@ -304,6 +326,7 @@ class PluginCurvature final : public Curvature {
                                      previous != nullptr ? step.data() : nullptr, error);
     });
     previous_.hide();
+    unfit_ = status == KAPPA_UNFIT;
     if (status != KAPPA_OK) {
       return Status::failed;
     }
@@ -364,9 +387,15 @@ class PluginCurvature final : public Curvature {
   CurvatureNeeds needs_;
   PointBridge now_, previous_;
   PluginOperator operator_;
+  bool unfit_ = false;  ///< the last refresh said so
 };
 
 }  // namespace
+
+bool says_unfit(const Curvature& curvature) {
+  const auto* plugin = dynamic_cast<const PluginCurvature*>(&curvature);
+  return plugin != nullptr && plugin->unfit();
+}
 
 CurvaturePart curvature_part(const SharedPart& part) {
   CurvaturePart out;

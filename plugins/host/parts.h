@@ -40,6 +40,9 @@ void* create_object(const PluginPart& part, const Options& given);
 const char* missing_entry(std::int32_t kind, const void* table);
 
 CurvaturePart curvature_part(const SharedPart& part);
+/// Whether this is a plugin's curvature whose last refresh answered KAPPA_UNFIT: the problem lacks what it
+/// needs, which is no fault of either.
+bool says_unfit(const Curvature& curvature);
 StepPart step_part(const SharedPart& part);
 StepPart linear_solver_part(const SharedPart& part);
 AcceptancePart acceptance_part(const SharedPart& part);

@@ -9,7 +9,7 @@
 // inputs + 1):
 //
 //   multiply       F v:  G V A + decay V
-//   solve_damped   (G + sqrt(damped) / pi I)^-1 V (A + pi sqrt(damped) I)^-1,   damped = lambda + decay
+//   solve_damped   P v:  (G + sqrt(damped) / pi I)^-1 V (A + pi sqrt(damped) I)^-1,   damped = lambda + decay
 //
 // where lambda is multiplied by the mean weight of the metric in the layer, and pi^2 is the ratio of the mean
 // eigenvalues of A and G. That is a nearby system (factored Tikhonov damping), so the solve says that it is
@@ -17,17 +17,28 @@
 // taken as independent of deltas: the products are those of this model, not of the network's Fisher
 // information.
 //
-// Use it for networks, with mini-batches and step own-direction on a schedule, or with own-solve on the whole
-// sum. The problem must show its layers (plugin_network.h).
+// With model=network the products are the network's own, B = J'HJ of the batch at hand, and the solve is the
+// best combination of P v and the last step d for the exact quadratic model:
 //
-// Cost, for a layer of n inputs and m units: N (n^2 + m^2) multiply-adds for the factors of a point, (n^3 +
-// m^3) / 3 for a damping, 2 m n (m + n) for a solve or a product. Factors of the damped matrices are kept
-// while neither damping nor averages change, and for up to `invert_every` points.
+//   out = alpha P v + mu d,   [p d]'(B + lambda W)[p d] (alpha, mu) = [p d]'v,   p = P v
 //
-// Reference: Martens & Grosse, Optimizing neural networks with Kronecker-factored approximate curvature, ICML
-// 2015: eqs. 3 (block), sec. 5 (averages), 6.3 (factored Tikhonov damping), 6.4 (rescaling), 8 (intervals).
+// a step length and a momentum that no schedule has to set. Use it with own-solve and a rule for the damping.
+//
+// Use it for networks, with mini-batches and step own-direction on a schedule, or with own-solve. The problem
+// must show its layers (plugin_network.h).
+//
+// Cost, for a layer of n inputs and m units and a batch of N: N (n^2 + m^2) / 2 multiply-adds for the factors
+// of a point, (n^3 + m^3) / 6 for a damping, m n (m + n) for a solve or a product; with model=network a solve
+// takes two products of the network. On mini-batches, whose points are many, factors of a point are taken at
+// every `factor_every`-th and damped matrices factored at every `inverse_every`-th; both more often at first.
+//
+// References: Martens & Grosse, Optimizing neural networks with Kronecker-factored approximate curvature,
+// ICML 2015: eqs. 3 (block), sec. 5 (averages), 6.3 (factored Tikhonov damping), 6.4 (rescaling), 7
+// (momentum), 8 (intervals).
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <optional>
 
 #include "kappa/plugin.hpp"
 #include "kappa/plugin_network.h"
@@ -36,24 +47,45 @@
 namespace {
 
 namespace plugin = kappa::plugin;
-using kfac::Square;
+using kfac::Index;
+using kfac::Matrix;
 using plugin::Option;
 using plugin::Output;
 using plugin::Point;
 using plugin::Vector;
 
 struct Layer {
-  std::size_t units = 0;
-  std::size_t inputs = 0;  ///< with the 1 of the bias
-  std::size_t first = 0;   ///< variable
-  Square A, G;
-  // Cholesky factors of the damped A and G, of `damping` and `age` points ago.
-  Square factor_A, factor_G;
+  Index units = 0;
+  Index inputs = 0;  ///< with the 1 of the bias
+  Index first = 0;   ///< variable
+  Matrix A, G;
+  // Of the damped A and G, for `damping`, from the averages of point `factored`.
+  kfac::Factor factor_A, factor_G;
   double damping = -1;
-  std::int64_t age = 0;
+  std::int64_t factored = 0;
+  Matrix V, work;  ///< units x inputs
 
-  std::size_t variables() const { return units * inputs; }
+  Index variables() const { return units * inputs; }
+  void load(Vector v) { std::copy_n(v.data() + first, variables(), V.data()); }
+  void store(Output v) const { std::copy_n(V.data(), variables(), v.data() + first); }
 };
+
+/// Four interleaved sums, in an order that does not depend on the address.
+double dot(Vector v, Vector u) {
+  double sums[4] = {0, 0, 0, 0};
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    sums[i % 4] += v[i] * u[i];
+  }
+  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
+double mean(Vector v) {
+  double sum = 0;
+  for (const double e : v) {
+    sum += e;
+  }
+  return sum / static_cast<double>(v.size());
+}
 
 class Kfac {
  public:
@@ -61,29 +93,44 @@ class Kfac {
       {"decay", 0.95, "Martens & Grosse 2015, sec. 5", "most of the past in an average; before, (k - 1) / k"},
       {"targets", "sampled", "Martens & Grosse 2015, sec. 5",
        "sampled: drawn from the network's distribution, the Fisher information; data: the empirical one"},
-      {"invert_every", 1, "20 in Martens & Grosse 2015, sec. 8",
-       "points for which factors of a damped matrix are kept; 1: always those of the point"},
+      {"model", "kronecker", "Martens & Grosse 2015, sec. 6.4 and 7",
+       "kronecker: products are those of the factors; network: those of the network, and a solve has the "
+       "best "
+       "length and the best share of the last step"},
+      {"factor_every", 5, "Martens & Grosse 2015, sec. 8: some points are enough",
+       "on mini-batches, points from one update of the averages to the next; on the whole sum every point is "
+       "one"},
+      {"inverse_every", 20, "Martens & Grosse 2015, sec. 8",
+       "on mini-batches, points for which factors of a damped matrix are kept, unless the damping changes by "
+       "more than a tenth"},
   };
 
   explicit Kfac(const plugin::Options& given)
       : decay_(given.number("decay")),
         sampled_(given.text("targets") == "sampled"),
-        invert_every_(given.integer("invert_every")) {
-    if (!(decay_ >= 0 && decay_ < 1)) {
-      throw plugin::Failure(KAPPA_WRONG_OPTION, "option 'decay' must be from 0 to below 1");
-    }
-    if (!sampled_ && given.text("targets") != "data") {
-      throw plugin::Failure(KAPPA_WRONG_OPTION, "option 'targets' must be sampled or data");
-    }
-    if (invert_every_ < 1) {
-      throw plugin::Failure(KAPPA_WRONG_OPTION, "option 'invert_every' must be at least 1");
-    }
+        own_products_(given.text("model") == "kronecker"),
+        factor_every_(given.integer("factor_every")),
+        inverse_every_(given.integer("inverse_every")) {
+    const auto require = [](bool holds, const char* sentence) {
+      if (!holds) {
+        throw plugin::Failure(KAPPA_WRONG_OPTION, sentence);
+      }
+    };
+    require(decay_ >= 0 && decay_ < 1, "option 'decay' must be from 0 to below 1");
+    require(sampled_ || given.text("targets") == "data", "option 'targets' must be sampled or data");
+    require(own_products_ || given.text("model") == "network", "option 'model' must be kronecker or network");
+    require(factor_every_ >= 1, "option 'factor_every' must be at least 1");
+    require(inverse_every_ >= 1, "option 'inverse_every' must be at least 1");
   }
 
   /// A linearization has to be there for its layers; Gauss-Newton is what every network's offers.
   plugin::Needs needs() const { return {.models = plugin::models(plugin::Model::gauss_newton)}; }
 
-  void start() { points_ = 0; }
+  void start() {
+    points_ = updates_ = updated_ = products_ = 0;
+    last_step_.clear();
+    last_x_.clear();
+  }
 
   void refresh(const Point& now, const Point*, Vector) {
     const auto* network = now.query<kappa_network_layers>(KAPPA_NETWORK_LAYERS);
@@ -91,67 +138,95 @@ class Kfac {
       throw plugin::Failure(
           KAPPA_UNFIT, "needs a problem that shows the layers of a network; use curvature outer-product");
     }
-    ++points_;
+    now_.emplace(now);
+    if (!own_products_) {
+      keep_step(now.x());
+    }
+    whole_ = now.sample() == 0;
     decay_of_weights_ = network->decay;
-    layers_.resize(static_cast<std::size_t>(network->layers));
-    const double past = std::min(decay_, 1 - 1 / static_cast<double>(points_));
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
-      shape(*network, l);
-      average(*network, l, past);
-      ++layers_[l].age;
+    if (points_ == 0) {
+      layers_.resize(static_cast<std::size_t>(network->layers));
+      for (std::size_t l = 0; l < layers_.size(); ++l) {
+        shape(*network, l);
+      }
+    }
+    ++points_;
+    if (updates_ == 0 || points_ >= updated_ + interval(factor_every_, updated_)) {
+      ++updates_;
+      products_ += sampled_ ? 1 : 0;
+      updated_ = points_;
+      const double past = std::min(decay_, 1 - 1 / static_cast<double>(updates_));
+      for (std::size_t l = 0; l < layers_.size(); ++l) {
+        average(*network, l, past);
+      }
     }
   }
 
   plugin::Definiteness definiteness() const { return plugin::Definiteness::positive_semidefinite; }
   plugin::SolveKind solve_kind() const { return plugin::SolveKind::approximate; }
 
+  /// Products of the network and drawn gradients.
+  std::int64_t products() const { return products_; }
+
   void multiply(Vector v, Output out) const {
-    for (const Layer& layer : layers_) {
-      const double* V = v.data() + layer.first;
-      double* to = out.data() + layer.first;
-      work_.resize(layer.variables());
-      kfac::multiply(layer.G, V, layer.inputs, work_.data());
-      kfac::multiply_right(work_.data(), layer.units, layer.A, to);
-      for (std::size_t i = 0; i < layer.variables() - layer.units; ++i) {
-        to[i] += decay_of_weights_ * V[i];
+    if (!own_products_) {
+      ++products_;
+      now_->product(plugin::Model::gauss_newton, v, out);
+      return;
+    }
+    for (Layer& layer : layers_) {
+      layer.load(v);
+      kfac::multiply(layer.G, layer.V, layer.work);
+      kfac::multiply_right(layer.work, layer.A, layer.V);
+      layer.store(out);
+      const auto weights = static_cast<std::size_t>((layer.inputs - 1) * layer.units);
+      const auto first = static_cast<std::size_t>(layer.first);
+      for (std::size_t i = first; i < first + weights; ++i) {
+        out[i] += decay_of_weights_ * v[i];
       }
     }
   }
 
   bool diagonal(Output out) const {
-    for (const Layer& layer : layers_) {
-      for (std::size_t i = 0; i < layer.inputs; ++i) {
-        for (std::size_t j = 0; j < layer.units; ++j) {
-          out[layer.first + i * layer.units + j] =
-              layer.A(i, i) * layer.G(j, j) + (i + 1 < layer.inputs ? decay_of_weights_ : 0);
-        }
-      }
+    if (!own_products_) {
+      return now_->diagonal(plugin::Model::gauss_newton, out);
+    }
+    for (Layer& layer : layers_) {
+      layer.V.noalias() = layer.G.diagonal() * layer.A.diagonal().transpose();
+      layer.V.leftCols(layer.inputs - 1).array() += decay_of_weights_;
+      layer.store(out);
     }
     return true;
   }
 
   bool solve_damped(double lambda, Vector weights, Vector right, Output out) const {
     for (Layer& layer : layers_) {
-      const std::size_t n = layer.variables();
-      double mean = 0;
-      for (std::size_t i = 0; i < n; ++i) {
-        mean += weights[layer.first + i] / static_cast<double>(n);
-      }
-      if (!invert(layer, lambda * mean + decay_of_weights_)) {
+      const auto first = static_cast<std::size_t>(layer.first);
+      const auto count = static_cast<std::size_t>(layer.variables());
+      if (!factor(layer, lambda * mean(weights.subspan(first, count)) + decay_of_weights_)) {
         return false;
       }
-      double* X = out.data() + layer.first;
-      std::copy_n(right.data() + layer.first, n, X);
-      layer.factor_G.solve(X, layer.inputs);
-      work_.resize(n);
-      kfac::transpose(X, layer.units, layer.inputs, work_.data());
-      layer.factor_A.solve(work_.data(), layer.units);
-      kfac::transpose(work_.data(), layer.inputs, layer.units, X);
+      layer.load(right);
+      layer.factor_G.solve(layer.V);
+      layer.factor_A.solve_right(layer.V);
+      layer.store(out);
+    }
+    if (!own_products_) {
+      combine_with_last_step(lambda, weights, right, out);
     }
     return true;
   }
 
  private:
+  /// The way from the last point, whose gradient may be one of other samples, so that it is not asked for.
+  void keep_step(Vector x) {
+    if (last_x_.size() == x.size()) {
+      last_step_.resize(x.size());
+      std::transform(x.begin(), x.end(), last_x_.begin(), last_step_.begin(), std::minus<>());
+    }
+    last_x_.assign(x.begin(), x.end());
+  }
+
   void shape(const kappa_network_layers& network, std::size_t l) {
     kappa_network_layer given{};
     given.struct_size = sizeof given;
@@ -160,47 +235,51 @@ class Kfac {
       throw plugin::Failure(KAPPA_UNFIT, "a layer's bias must follow its weights");
     }
     Layer& layer = layers_[l];
-    layer.units = static_cast<std::size_t>(given.units);
-    layer.inputs = static_cast<std::size_t>(given.inputs) + 1;
-    layer.first = static_cast<std::size_t>(given.first_weight);
-    for (auto [square, size] : {std::pair{&layer.A, layer.inputs},
-                                {&layer.factor_A, layer.inputs},
-                                {&layer.G, layer.units},
-                                {&layer.factor_G, layer.units}}) {
-      square->resize(size);
-    }
-    if (points_ == 1) {
-      layer.damping = -1;
-    }
+    layer.units = given.units;
+    layer.inputs = given.inputs + 1;
+    layer.first = given.first_weight;
+    layer.A.resize(layer.inputs, layer.inputs);
+    layer.G.resize(layer.units, layer.units);
+    layer.V.resize(layer.units, layer.inputs);
+    layer.work.resize(layer.units, layer.inputs);
+    layer.damping = -1;
+  }
+
+  /// Points from one update, made at point `last`, to the next: every one on the whole sum, and more often
+  /// while averages are young.
+  std::int64_t interval(std::int64_t every, std::int64_t last) const {
+    return whole_ ? 1 : std::min(every, 1 + last / 4);
   }
 
   /// A and G of the point into the averages.
   void average(const kappa_network_layers& network, std::size_t l, double past) {
     Layer& layer = layers_[l];
-    const auto samples = static_cast<std::size_t>(network.samples);
     const auto number = static_cast<std::int64_t>(l);
-    rows_.resize(samples * std::max(layer.inputs, layer.units));
-    kappa_status status =
-        network.inputs(network.self, number, rows_.data(), static_cast<std::int64_t>(layer.inputs));
-    for (std::size_t s = 0; s < samples; ++s) {
-      rows_[s * layer.inputs + layer.inputs - 1] = 1;
-    }
-    layer.A.average(past, rows_.data(), samples);
+    const Index samples = network.samples;
+    rows_.resize(std::max(rows_.size(), samples * std::max(layer.inputs, layer.units)));
+    const double scale = (1 - past) / static_cast<double>(samples);
+    kappa_status status = network.inputs(network.self, number, rows_.data(), layer.inputs);
+    Eigen::Map<Matrix> inputs(rows_.data(), layer.inputs, samples);
+    inputs.bottomRows(1).setOnes();
+    kfac::average(past, scale, inputs, layer.A);
     if (status == KAPPA_OK) {
-      const auto stride = static_cast<std::int64_t>(layer.units);
       status = sampled_ ? network.sampled_deltas(network.self, number, static_cast<std::uint64_t>(points_),
-                                                 rows_.data(), stride)
-                        : network.deltas(network.self, number, rows_.data(), stride);
+                                                 rows_.data(), layer.units)
+                        : network.deltas(network.self, number, rows_.data(), layer.units);
     }
     if (status != KAPPA_OK) {
       throw plugin::Failure(status, "the host could not give a layer's inputs and deltas");
     }
-    layer.G.average(past, rows_.data(), samples);
+    kfac::average(past, scale, Eigen::Map<const Matrix>(rows_.data(), layer.units, samples), layer.G);
   }
 
   /// Factors of the damped A and G; false where they are not positive definite.
-  bool invert(Layer& layer, double damping) const {
-    if (layer.damping == damping && layer.age < invert_every_) {
+  bool factor(Layer& layer, double damping) const {
+    constexpr double alike = 0.1;
+    const bool young = points_ < layer.factored + interval(inverse_every_, layer.factored);
+    const bool same =
+        layer.damping == damping || (!whole_ && std::fabs(layer.damping - damping) <= alike * layer.damping);
+    if (layer.damping >= 0 && young && same) {
       return true;
     }
     const double a = layer.A.trace() / static_cast<double>(layer.inputs);
@@ -208,26 +287,66 @@ class Kfac {
     const double pi = a > 0 && g > 0 ? std::sqrt(a / g) : 1;
     const double root = std::sqrt(damping);
     layer.damping = -1;
-    if (!layer.factor_A.factor(layer.A, pi * root) || !layer.factor_G.factor(layer.G, root / pi)) {
+    if (!layer.factor_A.compute(layer.A, pi * root) || !layer.factor_G.compute(layer.G, root / pi)) {
       return false;
     }
     layer.damping = damping;
-    layer.age = 0;
+    layer.factored = points_;
     return true;
+  }
+
+  /// out := alpha out + mu d with the last step d.
+  void combine_with_last_step(double lambda, Vector weights, Vector right, Output out) const {
+    const std::size_t n = out.size();
+    product_.resize(n);
+    const auto damped = [&](Vector v) {
+      ++products_;
+      now_->product(plugin::Model::gauss_newton, v, product_);
+      for (std::size_t i = 0; i < n; ++i) {
+        product_[i] += lambda * weights[i] * v[i];
+      }
+    };
+    damped(out);
+    const double pBp = dot(product_, out);
+    const double pr = dot(right, out);
+    double alpha = pBp > 0 ? pr / pBp : 1;
+    double mu = 0;
+    if (last_step_.size() == n) {
+      const double pBd = dot(product_, last_step_);
+      const double dr = dot(right, last_step_);
+      damped(last_step_);
+      const double dBd = dot(product_, last_step_);
+      const double determinant = pBp * dBd - pBd * pBd;
+      if (determinant > 1e-8 * pBp * dBd) {
+        alpha = (pr * dBd - dr * pBd) / determinant;
+        mu = (dr * pBp - pr * pBd) / determinant;
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] = alpha * out[i] + (mu == 0 ? 0 : mu * last_step_[i]);
+    }
   }
 
   double decay_;
   bool sampled_;
-  std::int64_t invert_every_;
+  bool own_products_;
+  std::int64_t factor_every_;
+  std::int64_t inverse_every_;
   std::int64_t points_ = 0;
+  std::int64_t updates_ = 0;
+  std::int64_t updated_ = 0;  ///< the point of the last update
+  mutable std::int64_t products_ = 0;
+  bool whole_ = true;
   double decay_of_weights_ = 0;
+  std::optional<Point> now_;
+  std::vector<double> last_x_, last_step_;
   mutable std::vector<Layer> layers_;
-  mutable std::vector<double> work_;
-  std::vector<double> rows_;
+  mutable std::vector<double> product_;
+  Eigen::VectorXd rows_;
 };
 
 }  // namespace
 
-KAPPA_PLUGIN("kfac", "1.0",
+KAPPA_PLUGIN("kfac", "1.1",
              plugin::curvature<Kfac>("kfac", "Kronecker-factored Fisher information of a network.",
                                      "Martens & Grosse 2015"))

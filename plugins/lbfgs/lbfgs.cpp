@@ -183,10 +183,10 @@ class Sr1 : public QuasiNewton {
     const std::size_t last = history_.count() - 1;
     const double sy = dot(history_.step(last), history_.change(last));
     const double yy = dot(history_.change(last), history_.change(last));
-    // Along a direction of negative curvature y'y / s'y is no scale; the last one stays.
-    B_.reset(sy > 1e-8 * std::sqrt(yy) * std::sqrt(dot(history_.step(last), history_.step(last)))
-                 ? yy / sy
-                 : B_.theta());
+    const double ss = dot(history_.step(last), history_.step(last));
+    // Along a direction of negative curvature y'y / s'y is no scale; |y| / |s| is. One far above B would
+    // have to be cancelled by the terms, and the digits with it.
+    B_.reset(sy > 1e-8 * std::sqrt(yy) * std::sqrt(ss) ? yy / sy : std::sqrt(yy / ss));
     for (std::size_t k = 0; k <= last; ++k) {
       const Vector s = history_.step(k);
       B_.multiply(s, work_);

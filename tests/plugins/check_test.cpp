@@ -6,6 +6,7 @@
 
 #include "kappa/plugin_host.h"
 #include "loaded.h"
+#include "plugins/check/findings.h"
 #include "support/catch.h"
 
 namespace {
@@ -67,6 +68,55 @@ TEST_CASE("the check finds each wrong curvature") {
   CheckSettings settings;
   settings.exact = {"handed-on"};
   CHECK(breaks(check_plugin(one, settings), "is the Hessian"));  // Gauss-Newton is not
+}
+
+TEST_CASE("a curvature that does not fit a problem is not blamed for it, one that fits none is") {
+  const auto not_applicable = [](const PluginCheck& check) {
+    return std::find_if(check.findings.begin(), check.findings.end(),
+                        [](const CheckFinding& f) { return f.verdict == CheckVerdict::not_applicable; });
+  };
+  const PluginCheck networks = check_hostile("hostile", "networks-alone");
+  INFO(text(networks));
+  CHECK(networks.passed());
+  const auto some = not_applicable(networks);
+  REQUIRE(some != networks.findings.end());
+  CHECK(some->figure == 8);
+  CHECK(some->where.find("nist:Misra1a, nist:MGH17") == 0);
+  CHECK(some->advice == "needs the layers of a network");
+  CHECK(text(networks).find("not applicable") != std::string::npos);
+  const auto object = nlohmann::json::parse(json(networks));
+  const auto listed = std::find_if(object["findings"].begin(), object["findings"].end(),
+                                   [](const auto& f) { return f["verdict"] == "not applicable"; });
+  REQUIRE(listed != object["findings"].end());
+  CHECK((*listed)["reason"] == "needs the layers of a network");
+  CHECK_FALSE(listed->contains("allowed"));
+
+  const PluginCheck nowhere = check_hostile("hostile", "fits-nothing");
+  INFO(text(nowhere));
+  CHECK_FALSE(nowhere.passed());
+  CHECK(breaks(nowhere, "can be used on some problem"));
+  CHECK(not_applicable(nowhere) != nowhere.findings.end());
+  // To fit at first and not later is a fault.
+  CHECK(breaks(check_hostile("hostile", "unfit-later"), "refresh works"));
+}
+
+TEST_CASE("the laws of the check are those of the built-in steps") {
+  for (const PartInfo& info : registry().list()) {
+    // hessian-free starts from the last step and ends early; the model of scaled-gradient has no B; own-solve
+    // and own-direction need a curvature that has a solve.
+    const bool other = info.name == "hessian-free" || info.name == "scaled-gradient" ||
+                       info.name == "own-solve" || info.name == "own-direction";
+    if (info.kind != PartKind::step || info.origin != PartInfo().origin || other) {
+      continue;
+    }
+    CAPTURE(info.name);
+    detail::Findings findings;
+    findings.part(info.name);
+    detail::check_step(registry().step(info.name), {}, findings);
+    const PluginCheck check{"built in", findings.take()};
+    INFO(text(check));
+    CHECK(check.passed());
+  }
 }
 
 TEST_CASE("the check finds wrong step solvers, acceptances, losses and problems") {

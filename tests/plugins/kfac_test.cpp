@@ -4,8 +4,8 @@
 
 #include "kappa/kappa.h"
 #include "kappa/network.h"
-#include "kappa/plugin_host.h"
 #include "kappa/plugin_network.h"
+#include "shipped.h"
 #include "support/catch.h"
 #include "support/operator_laws.h"
 
@@ -16,11 +16,7 @@ using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
 void load_kfac() {
-  static const bool loaded = [] {
-    load_plugin(std::string(KAPPA_SHIPPED_PLUGINS) + "/kfac.so");
-    return true;
-  }();
-  CHECK(loaded);
+  CHECK(test::shipped("kfac").name == "kfac");
 }
 
 Dataset made_data(Index samples, Index features, Index classes) {
@@ -176,6 +172,86 @@ TEST_CASE("kfac solves with factored Tikhonov damping, as the dense Kronecker pr
   }
 }
 
+TEST_CASE("kfac with model=network has the network's products, and the best share of the last step") {
+  load_kfac();
+  const Dataset data = made_data(60, 5, 3);
+  const Network network = made_network(data, {5, 6, 3});
+  const auto kronecker = registry().curvature("kfac").make({});
+  const auto exact = registry().curvature("kfac").make({{"model", std::string("network")}});
+  kronecker->start();
+  exact->start();
+  const std::vector<double> x0 = network.initial();
+  std::vector<double> x = x0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] += 0.01 * std::sin(static_cast<double>(i));
+  }
+  for (const std::vector<double>& point : {x0, x}) {
+    const Evaluation at = evaluated(network, point);
+    REQUIRE(kronecker->refresh(at, nullptr, {}) == Curvature::Status::ok);
+    REQUIRE(exact->refresh(at, nullptr, {}) == Curvature::Status::ok);
+    const auto n = static_cast<Index>(x.size());
+    Matrix B(n, n);
+    for (Index j = 0; j < n; ++j) {
+      Vector column(n);
+      at.linearization->product(Model::gauss_newton, testing::detail::view(Vector(Vector::Unit(n, j))),
+                                testing::detail::view(column));
+      B.col(j) = column;
+    }
+    CHECK((testing::detail::matrix_of_products(exact->at_point()) - B).cwiseAbs().maxCoeff() == 0);
+    const std::vector<double> weights(x.size(), 2.0);
+    constexpr double lambda = 0.1;
+    Vector p(n);
+    Vector out(n);
+    REQUIRE(kronecker->at_point().solve_damped(lambda, weights, at.gradient, testing::detail::view(p)));
+    REQUIRE(exact->at_point().solve_damped(lambda, weights, at.gradient, testing::detail::view(out)));
+    const Matrix M = B + 2 * lambda * Matrix::Identity(n, n);
+    Matrix span = p;
+    if (point == x) {
+      span.conservativeResize(n, 2);
+      span.col(1) = Eigen::Map<const Vector>(x.data(), n) - Eigen::Map<const Vector>(x0.data(), n);
+    }
+    const Vector right = Eigen::Map<const Vector>(at.gradient.data(), n);
+    const Vector best = span * (span.transpose() * M * span).ldlt().solve(span.transpose() * right);
+    CHECK((out - best).norm() < 1e-9 * best.norm());
+  }
+}
+
+TEST_CASE("on mini-batches kfac keeps averages and factors for a while, on the whole sum for no point") {
+  load_kfac();
+  const Dataset data = made_data(60, 5, 3);
+  const Network network = made_network(data, {5, 6, 3});
+  for (const std::uint64_t sample : {std::uint64_t{0}, std::uint64_t{7}}) {
+    const auto seldom = registry().curvature("kfac").make(
+        {{"factor_every", std::int64_t{50}}, {"inverse_every", std::int64_t{50}}});
+    seldom->start();
+    std::vector<double> x = network.initial();
+    std::vector<double> v(x.size(), 1.0);
+    std::vector<double> weights(x.size(), 1.0);
+    std::vector<std::vector<double>> products;
+    std::vector<std::vector<double>> solves;
+    for (int k = 0; k < 10; ++k) {
+      Evaluation at = evaluated(network, x);
+      at.sample = sample;
+      REQUIRE(seldom->refresh(at, nullptr, {}) == Curvature::Status::ok);
+      seldom->at_point().multiply(v, products.emplace_back(x.size()));
+      REQUIRE(seldom->at_point().solve_damped(0.1, weights, v, solves.emplace_back(x.size())));
+      for (double& e : x) {
+        e *= 1.02;
+      }
+    }
+    const auto changes = [](const std::vector<std::vector<double>>& list) {
+      int out = 0;
+      for (std::size_t k = 1; k < list.size(); ++k) {
+        out += list[k] != list[k - 1] ? 1 : 0;
+      }
+      return out;
+    };
+    // At points 1, 2, 3, 4, 6 and 8: every one at first, and then after a quarter of those seen.
+    CHECK(changes(products) == (sample == 0 ? 9 : 5));
+    CHECK(changes(solves) == (sample == 0 ? 9 : 5));
+  }
+}
+
 TEST_CASE("kfac trains a network by its own solve, on the whole sum and on mini-batches") {
   load_kfac();
   const Dataset data = made_data(300, 8, 4);
@@ -195,6 +271,13 @@ TEST_CASE("kfac trains a network by its own solve, on the whole sum and on mini-
                            .batch = {.size = 100}});
   const Result sampled = minimize(network, x0, batches, stopping);
   CHECK(sampled.value < whole.initial_value - 0.8 * (whole.initial_value - newton_like.value));
+  const Result scheduled_by_the_model =
+      minimize(network, x0,
+               hessian_free({.curvature = {"kfac", {{"model", std::string("network")}}},
+                             .step = {"own-solve"},
+                             .batch = {.size = 100}}),
+               stopping);
+  CHECK(scheduled_by_the_model.value < sampled.value + 0.05 * (whole.initial_value - newton_like.value));
 }
 
 TEST_CASE("kfac says what it needs") {
@@ -209,7 +292,9 @@ TEST_CASE("kfac says what it needs") {
   };
   CHECK(refusal({{"targets", std::string("both")}}).find("sampled or data") != std::string::npos);
   CHECK(refusal({{"decay", 1.0}}).find("below 1") != std::string::npos);
-  CHECK(refusal({{"invert_every", std::int64_t{0}}}).find("at least 1") != std::string::npos);
+  CHECK(refusal({{"inverse_every", std::int64_t{0}}}).find("at least 1") != std::string::npos);
+  CHECK(refusal({{"factor_every", std::int64_t{0}}}).find("at least 1") != std::string::npos);
+  CHECK(refusal({{"model", std::string("fisher")}}).find("kronecker or network") != std::string::npos);
 }
 
 TEST_CASE("the layers that plugins see are those of the linearization") {

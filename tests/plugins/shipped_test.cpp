@@ -1,10 +1,14 @@
 // The plugins that come with kappa, through the host: laws at points of a path, the recursions that define
 // them as dense matrices, and what they are for.
+#include "shipped.h"
+
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "kappa/kappa.h"
-#include "kappa/plugin_host.h"
+#include "plugins/check/check.h"
 #include "problems/targets.h"
 #include "support/catch.h"
 #include "support/operator_laws.h"
@@ -15,13 +19,18 @@ using namespace kappa;
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
-void shipped(const std::string& name) {
-  for (const LoadedPlugin* plugin : loaded_plugins()) {
-    if (plugin->path.find("/" + name + ".so") != std::string::npos) {
-      return;
+using test::shipped;
+
+/// In the folder of the shipped plugins; cholmod.so only where CHOLMOD is installed.
+std::vector<std::string> all_shipped() {
+  std::vector<std::string> out;
+  for (const auto& file : std::filesystem::directory_iterator(KAPPA_SHIPPED_PLUGINS)) {
+    if (file.path().extension() == ".so") {
+      out.push_back(file.path().stem().string());
     }
   }
-  load_plugin(std::string(KAPPA_SHIPPED_PLUGINS) + "/" + name + ".so");
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 Vector as_vector(ConstVectorRef v) {
@@ -101,6 +110,37 @@ TEST_CASE("shipped curvatures keep the operator laws along a path") {
   }
 }
 
+TEST_CASE("the check finds no law broken by a shipped plugin") {
+  const std::vector<std::string> names = all_shipped();
+  CHECK(names.size() >= 4);
+  for (const std::string& name : names) {
+    const PluginCheck check = check_plugin(shipped(name));
+    INFO(text(check));
+    CHECK(check.passed());
+    CHECK(check.findings.size() > 8);
+  }
+}
+
+TEST_CASE("sr1 solves where its terms cancel nearly all of its scale") {
+  shipped("lbfgs");
+  const auto sr1 = registry().curvature("sr1").make({});
+  sr1->start();
+  const Path path("nist:Misra1a", sr1->needs(), 5, 0.3);
+  const std::vector<double> weights = {1.0, 3.0};
+  const std::vector<double> right = {1.0, -2.0};
+  for (std::size_t k = 0; k < path.size(); ++k) {
+    path.refresh(*sr1, k);
+    const SymmetricOperator& B = sr1->at_point();
+    const Matrix matrix = dense(B);
+    const double lambda = matrix.cwiseAbs().rowwise().sum().maxCoeff();
+    std::vector<double> x(2);
+    REQUIRE(B.solve_damped(lambda, weights, right, x));
+    const Vector residual =
+        matrix * as_vector(x) + lambda * as_vector(weights).cwiseProduct(as_vector(x)) - as_vector(right);
+    CHECK(residual.norm() < 1e-7);
+  }
+}
+
 TEST_CASE("lbfgs and sr1 are their dense recursions, pair by pair") {
   shipped("lbfgs");
   constexpr std::size_t memory = 3;
@@ -137,7 +177,7 @@ TEST_CASE("lbfgs and sr1 are their dense recursions, pair by pair") {
       CHECK((dense(bfgs->at_point()) * s - y).norm() < 1e-10 * y.norm());
       ++compared;
     }
-    theta = s.dot(y) > 1e-8 * s.norm() * y.norm() ? y.dot(y) / s.dot(y) : theta;
+    theta = s.dot(y) > 1e-8 * s.norm() * y.norm() ? y.dot(y) / s.dot(y) : y.norm() / s.norm();
     Matrix B = theta * Matrix::Identity(n, n);
     for (std::size_t i = k - std::min(memory, k); i < k; ++i) {
       const Vector r = path.change(i) - B * as_vector(path.step(i));

@@ -301,6 +301,12 @@ kappa_status refresh(void* self, const kappa_point* now, const kappa_point*, con
     write(error, "from the third one on it is too much");
     return KAPPA_ERROR;
   }
+  const bool layers = now->query != nullptr && now->query(now->self, "kappa.network.layers/1") != nullptr;
+  if ((c.is("networks-alone") && !layers) || c.is("fits-nothing") ||
+      (c.is("unfit-later") && c.refreshes > 1)) {
+    write(error, "needs the layers of a network");
+    return KAPPA_UNFIT;
+  }
   if (c.is("foreign-thread")) {
     c.ask_from_elsewhere(now);
   }
