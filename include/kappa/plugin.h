@@ -13,11 +13,12 @@
  *   memory        what a call gives stays its giver's; nobody frees what he did not allocate
  *   exceptions    none may leave a function of a plugin, none leaves one of the host
  *   threads       the functions of one object are called by one thread at a time. While one runs, the plugin
- * may call those of the kappa_point or kappa_operator that it was given, from the same thread; from another,
- * or at another time, they answer KAPPA_BROKEN_CONTRACT. log and parallel_for of the host may be called at
- * any time and from any thread life          the point `now` of a refresh, and what it points to, stays until
- * the next refresh; `previous` during the call; the operator of a subproblem until the next prepare options
- * JSON text, an object of names and values: {"memory": 10, "kind": "exact"}
+ *                 may call those of the kappa_point or kappa_operator that it was given, from the same
+ *                 thread; from another, or at another time, they answer KAPPA_BROKEN_CONTRACT. log and
+ *                 parallel_for of the host may be called at any time and from any thread
+ *   life          the point `now` of a refresh, and what it points to, stays until the next refresh;
+ *                 `previous` during the call; the operator of a subproblem until the next prepare
+ *   options       JSON text, an object of names and values: {"memory": 10, "kind": "exact"}
  *
  * Vectors are contiguous doubles, matrices column-major with a stride. Derivatives are those of
  * step -> f(retract(x, step)) at 0 and have tangent_dimension entries. What cannot be caught: a plugin runs
@@ -43,12 +44,14 @@ extern "C" {
 
 typedef int32_t kappa_status;
 #define KAPPA_OK 0
-#define KAPPA_ABSENT 1          /* the optional thing asked for is not there */
-#define KAPPA_OUTSIDE_DOMAIN 2  /* not defined or not finite here */
-#define KAPPA_INDEFINITE 3      /* a matrix to be factored is not positive definite */
-#define KAPPA_FAILED 4          /* a numerical breakdown, such as a number that is not finite */
-#define KAPPA_INTERRUPTED 5     /* a stop or a deadline came first */
-#define KAPPA_UNFIT 6           /* these parts do not fit; the sentence says which would */
+#define KAPPA_ABSENT 1         /* the optional thing asked for is not there */
+#define KAPPA_OUTSIDE_DOMAIN 2 /* not defined or not finite here */
+#define KAPPA_INDEFINITE 3     /* a matrix to be factored is not positive definite */
+#define KAPPA_FAILED 4         /* a numerical breakdown, such as a number that is not finite */
+#define KAPPA_INTERRUPTED 5    /* a stop or a deadline came first */
+/* These parts do not fit; the sentence says which would. From the refresh at a first point: the problem lacks
+ * what the curvature needs, such as an extension, which `kappa plugin check` does not hold against it. */
+#define KAPPA_UNFIT 6
 #define KAPPA_ERROR (-1)        /* anything else that ends the solve */
 #define KAPPA_WRONG_OPTION (-2) /* an option that does not exist, or a value out of range */
 #define KAPPA_BROKEN_CONTRACT (-3)
@@ -228,7 +231,7 @@ typedef struct kappa_curvature {
   /* A new solve begins; may be NULL. */
   void (*start)(void* self);
   /* Takes `now` as the point to model. `previous` and `step` (tangent_dimension long) are NULL at the first
-   * point and where they were not asked for. */
+   * point and where they were not asked for. KAPPA_UNFIT where the problem is none for this curvature. */
   kappa_status (*refresh)(void* self, const kappa_point* now, const kappa_point* previous, const double* step,
                           kappa_text error);
   /* The operator at the refreshed point; the table stays until the next refresh. */
