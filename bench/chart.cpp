@@ -47,6 +47,7 @@ std::string tick_text(double v, Axis::Format format) {
     case Axis::Format::factor:
       return plain(v) + "×";
     case Axis::Format::plain:
+    case Axis::Format::count:
       break;
   }
   return plain(v);
@@ -78,7 +79,7 @@ std::vector<double> ticks(const Axis& axis) {
                                 : digit <= 5 ? 5
                                              : 10) *
                                    scale,
-                               axis.format == Axis::Format::plain ? 1.0 : 0.0);
+                               axis.format == Axis::Format::count ? 1.0 : 0.0);
   for (double v = std::ceil(axis.low / step) * step; v <= axis.high * (1 + 1e-9); v += step) {
     out.push_back(v);
   }
@@ -95,7 +96,7 @@ double place(double v, const Axis& axis, double from, double to) {
 
 /// The style sheet's class for a series.
 std::string style_class(int style) {
-  constexpr int styles = 9;  // in report_style.h
+  constexpr int styles = 11;  // in report_style.h
   return "s" + std::to_string(style % styles);
 }
 

@@ -19,7 +19,7 @@ struct Axis {
   double low = 0;
   double high = 1;
   enum class Scale { linear, log } scale = Scale::linear;
-  enum class Format { plain, percent, seconds, power, factor } format = Format::plain;
+  enum class Format { plain, count, percent, seconds, power, factor } format = Format::plain;
 };
 
 struct Chart {

@@ -220,6 +220,9 @@ Json network_json(const NetworkResult& measured, const Provenance& provenance) {
                     {"gigaflops", number(row.gigaflops)},
                     {"ratio", number(row.ratio)},
                     {"ratio_means", row.ratio_means}});
+    if (row.difference >= 0) {
+      rows.back()["difference"] = number(row.difference);
+    }
   }
   out["rows"] = std::move(rows);
   Json hessians = Json::array();
@@ -228,6 +231,7 @@ Json network_json(const NetworkResult& measured, const Provenance& provenance) {
                         {"multiply_adds", number(row.multiply_adds)},
                         {"milliseconds", number(row.milliseconds)}});
   }
+  out["peer"] = measured.peer;
   out["hessians"] = std::move(hessians);
   out["work_slope"] = number(measured.work_slope);
   out["time_slope"] = number(measured.time_slope);

@@ -8,6 +8,9 @@
 // mean square, and judges by the value over all samples (Hinton & Salakhutdinov 2006; Martens 2010, sec. 6).
 // With --grid each method is run with several rates, and the one with the best accuracy is shown in the
 // charts; otherwise with the rate that this found on Fashion-MNIST.
+//
+// Where the samples are square images the report shows what was learned: the filters of the first layer, or
+// what each method's autoencoder makes of test images.
 #pragma once
 
 #include <string>
@@ -15,6 +18,8 @@
 #include <vector>
 
 #include "bench/measure.h"
+#include "kappa/method.h"
+#include "problems/picture/image.h"
 
 namespace kappa::bench {
 
@@ -47,10 +52,16 @@ struct LearningCurve {
   std::string ended;    ///< in the solver's words
   double value = 0;     ///< over all samples, at the end
   std::vector<LearningPoint> points;
+  std::vector<double> x;  ///< the best weights on the test data, or the last
 
   double best_accuracy() const;
   /// Gradient-equivalents to an accuracy, or infinity.
   double work_to(double accuracy) const;
+};
+
+struct LearningPicture {
+  std::string caption;
+  Image image;
 };
 
 struct LearningResult {
@@ -61,15 +72,21 @@ struct LearningResult {
   Index batch = 0;
   int threads = 1;
   std::vector<LearningCurve> curves;
+  std::vector<std::string> left_out;  ///< methods whose plugin is not loaded
+  std::vector<LearningPicture> pictures;
 };
 
-/// The rates of --grid, by method, and the one taken without it; for Hessian-free the first damping.
+/// A method under test.
 struct LearningMethod {
   std::string name;
-  std::vector<double> rates;
-  double rate = 0;
+  std::vector<double> rates;   ///< of --grid; where a rule sets the damping, its first values
+  double rate = 0;             ///< the one taken without --grid
+  std::string curvature = {};  ///< one that a plugin brings; the method is left out where it is not loaded
 };
 const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task);
+
+/// `samples` is how many there are to learn from.
+Method learning_method(const LearningOptions& options, const std::string& name, double rate, Index samples);
 
 /// Throws Error where the data cannot be read.
 LearningResult run_learning(const LearningOptions& options, const ProgressFunction& progress);

@@ -31,6 +31,7 @@ struct Arguments {
   std::string peers = "ceres";
   std::vector<std::string> methods;
   std::vector<std::string> data;
+  std::string python = "/usr/bin/python3";
   std::string best_known;
   std::string only;
   std::string json;
@@ -254,6 +255,10 @@ Plan make_plan(Arguments& a) {
   if (wants(a, "logistic")) {
     out.logistic = logistic_cases(a.data);
   }
+  if (wants(a, "network") && network_parts(a.only).empty()) {
+    throw Error("no part of suite network matches '" + a.only +
+                "'; its parts are called 'double, 1024', 'single, 4096' and so on, and 'dense Hessians'");
+  }
   return out;
 }
 
@@ -381,7 +386,9 @@ int run(Arguments& a, int argc, const char* const* argv) {
     print(logistic_table(results.logistic));
   }
   if (wants(a, "network")) {
-    results.network = run_network(a.repeat, threads, show);
+    results.network = run_network(
+        {.repeat = a.repeat, .threads = threads, .python = a.peers == "none" ? "" : a.python, .only = a.only},
+        show);
     print(network_table(results.network));
   }
   if (wants(a, "learning")) {
@@ -421,6 +428,10 @@ int main(int argc, char** argv) {
   app.add_option("--peers", a.peers,
                  "solvers to compare with, by commas: ceres, ceres-dogleg, or none [ceres]")
       ->type_name("NAMES");
+  app.add_option("--python", a.python,
+                 "network: the interpreter that has PyTorch, which is left out by --peers none ["
+                 "/usr/bin/python3]")
+      ->type_name("PROGRAM");
   app.add_option(
       "--methods", a.methods,
       "kappa's methods: OPTIMIZER[,key=value]..., e.g. newton,curvature=hessian-free [levenberg-marquardt]");

@@ -10,6 +10,7 @@
 //   linearization       the same, keeping what products need
 //   exact product       Linearization::product at a point that was linearized
 //   Gauss-Newton product
+//   PyTorch             the same three (bench/peers/pytorch.h), where an interpreter has it
 //   dense Hessian       of networks of 200 to 3200 weights: counted multiply-adds and time against the
 //   weights
 #pragma once
@@ -41,7 +42,9 @@ struct NetworkRow {
   double median = 0;
   double gigaflops = 0;  ///< of the multiply-adds of matrix products, as two operations; 0 where not counted
   double ratio = 0;      ///< see `ratio_means`
-  std::string ratio_means;  ///< "of bare products' rate", "x gradient", "x one thread"
+  double speed_up = 0;   ///< over the same work on one thread; 0 on one thread
+  double difference = -1;   ///< of a peer's result from kappa's, relative; below 0: not compared
+  std::string ratio_means;  ///< "of the bare products' rate", "x the gradient", "x kappa's time"
 };
 
 struct HessianRow {
@@ -55,11 +58,27 @@ struct NetworkResult {
   std::vector<HessianRow> hessians;
   double work_slope = 0;  ///< of log multiply-adds in log weights, by least squares
   double time_slope = 0;
+  std::string peer;  ///< name and version, or why it is absent; empty where it was not asked for
 
-  bool empty() const { return rows.empty(); }
+  int repeat = 0;
+
+  bool empty() const { return rows.empty() && hessians.empty(); }
 };
 
-NetworkResult run_network(int repeat, int threads, const ProgressFunction& progress);
+struct NetworkBenchOptions {
+  int repeat = 5;
+  int threads = 1;
+  std::string python;  ///< the interpreter that has PyTorch; empty: no peer
+  std::string only;    ///< of the parts, those whose name contains this
+};
+
+/// "double, 1024" and the like, and "dense Hessians".
+std::vector<std::string> network_parts(const std::string& only);
+
+NetworkResult run_network(const NetworkBenchOptions& options, const ProgressFunction& progress);
+
+/// "1.2e-07", or nothing where there is no peer to differ from.
+std::string difference_text(const NetworkRow& row);
 
 std::string network_table(const NetworkResult& result);
 

@@ -201,7 +201,7 @@ std::string accuracy_figure(const SuiteResult& result) {
   Chart chart;
   chart.description = "Share of cases by correct digits, suite " + result.suite;
   chart.shape = Chart::Shape::steps;
-  chart.x = {"correct digits, at least", 0, most_digits, Axis::Scale::linear, Axis::Format::plain};
+  chart.x = {"correct digits, at least", 0, most_digits, Axis::Scale::linear, Axis::Format::count};
   chart.y = {"", 0, 1, Axis::Scale::linear, Axis::Format::percent};
   for (std::size_t s = 0; s < result.solvers.size(); ++s) {
     std::vector<double> digits;
@@ -279,7 +279,7 @@ std::string convergence_pair(const SuiteResult& result, const CaseRow& row) {
                   std::pow(10.0, std::ceil(std::log10(high) - 1e-9)), Axis::Scale::log, Axis::Format::power};
   by_time.y = by_iteration.y = y;
   by_time.x = {"time", 0.9 * first, 1.1 * last, Axis::Scale::log, Axis::Format::seconds};
-  by_iteration.x = {"accepted steps", 0, most, Axis::Scale::linear, Axis::Format::plain};
+  by_iteration.x = {"accepted steps", 0, most, Axis::Scale::linear, Axis::Format::count};
   by_time.description = "Excess cost against time, " + row.problem;
   by_iteration.description = "Excess cost against accepted steps, " + row.problem;
   const std::string title = row.problem + (row.start == "given" ? "" : ", start " + row.start);
@@ -616,6 +616,103 @@ std::string logistic_section(const std::vector<LogisticRow>& rows) {
   return out + "</tbody></table></div>\n</section>\n";
 }
 
+std::string network_section(const NetworkResult& result) {
+  std::string out =
+      "<section>\n<h2>Derivatives of a network</h2>\n<p class=\"soft\">784-256-128-10, softmax, medians of " +
+      std::to_string(result.repeat) +
+      ", interleaved. Bare products are Eigen's matrix products of a gradient's shapes and nothing else; "
+      "products with a Hessian are at a point that was linearized." +
+      (result.peer.empty() ? "" : " Peer: " + escape(result.peer) + ".") + "</p>\n";
+  if (!result.rows.empty()) {
+    Heads heads;
+    heads.add("precision, batch", "t");
+    heads.add("threads");
+    heads.add("work", "t");
+    heads.add("milliseconds", "first");
+    heads.add("Gflop/s");
+    heads.add("× one thread");
+    heads.add("ratio", "first");
+    heads.add("of what", "t");
+    heads.add("differs by");
+    out += "<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" + heads.html() +
+           "</tr></thead>\n<tbody>\n";
+    for (const NetworkRow& row : result.rows) {
+      const double speed_up = row.threads == 1 ? std::nan("") : row.speed_up;
+      const double ratio = row.ratio > 0 ? row.ratio : std::nan("");
+      out += "<tr>" + text_cell(row.problem) + cell(std::to_string(row.threads), row.threads) +
+             text_cell(row.work) + cell(fixed_text(row.median, 2), row.median, "first") +
+             cell(fixed_text(row.gigaflops, 1), row.gigaflops) +
+             cell(dash(fixed_text(speed_up, 2)), speed_up) +
+             cell(dash(fixed_text(ratio, 2)), ratio, "first") + text_cell(row.ratio_means) +
+             cell(difference_text(row), row.difference >= 0 ? row.difference : std::nan("")) + "</tr>\n";
+    }
+    out +=
+        "</tbody></table></div>\n<p class=\"note\">“differs by”: the peer's result from kappa's, relative "
+        "in the Euclidean norm.</p>\n";
+  }
+  if (result.hessians.empty()) {
+    return out + "</section>\n";
+  }
+  Heads heads;
+  heads.add("weights");
+  heads.add("multiply-adds");
+  heads.add("milliseconds");
+  out +=
+      "<h3>Exact dense Hessians</h3>\n<p class=\"soft\">Of n-n-n-n, 64 samples, one thread: slope in the "
+      "weights " +
+      fixed_text(result.work_slope, 2) + " of multiply-adds, " + fixed_text(result.time_slope, 2) +
+      " of time.</p>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" + heads.html() +
+      "</tr></thead>\n<tbody>\n";
+  for (const HessianRow& row : result.hessians) {
+    char work[32];
+    std::snprintf(work, sizeof work, "%.3g", row.multiply_adds);
+    out += "<tr>" + cell(std::to_string(row.weights), static_cast<double>(row.weights)) +
+           cell(work, row.multiply_adds) + cell(fixed_text(row.milliseconds, 2), row.milliseconds) +
+           "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n</section>\n";
+}
+
+std::string gaussian_section(const GaussianResult& result) {
+  Heads costs;
+  costs.add("one evaluation", "t");
+  costs.add("milliseconds", "first");
+  costs.add("× the factorization");
+  std::string out = "<section>\n<h2>Gaussian likelihood</h2>\n<p class=\"soft\">" +
+                    std::to_string(result.observations) + " observations and 5 covariance parameters, " +
+                    counted(static_cast<std::size_t>(result.threads), "thread") + ", medians of " +
+                    std::to_string(result.costs.empty() ? 0 : result.costs.front().seconds.size()) +
+                    ", interleaved. The factorization is Cholesky's, of the same covariance.</p>\n"
+                    "<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" +
+                    costs.html() + "</tr></thead>\n<tbody>\n";
+  for (const GaussianCost& row : result.costs) {
+    out += "<tr>" + text_cell(row.work) + cell(fixed_text(1e3 * row.median, 1), row.median, "first") +
+           cell(fixed_text(row.ratio, 2) + "×", row.ratio) + "</tr>\n";
+  }
+  Heads fits;
+  fits.add("problem", "t");
+  fits.add("method", "t");
+  fits.add("minimum", "first");
+  fits.add("iterations");
+  fits.add("values");
+  fits.add("linearizations");
+  fits.add("milliseconds");
+  out +=
+      "</tbody></table></div>\n<h3>Fits</h3>\n<p class=\"soft\">Whole solves with default options from one "
+      "start.</p>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr>" +
+      fits.html() + "</tr></thead>\n<tbody>\n";
+  for (const GaussianFit& row : result.fits) {
+    out += "<tr>" + text_cell(row.problem) + text_cell(row.method) +
+           cell(fixed_text(row.value, 6) + (row.converged ? "" : " (not converged)"), row.value,
+                row.converged ? "first" : "first bad") +
+           cell(std::to_string(row.iterations), static_cast<double>(row.iterations)) +
+           cell(std::to_string(row.values), static_cast<double>(row.values)) +
+           cell(std::to_string(row.linearizations), static_cast<double>(row.linearizations)) +
+           cell(fixed_text(1e3 * row.median, 1), row.median) + "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n</section>\n";
+}
+
 std::string header(const Provenance& p) {
   std::string out = "<header>\n<h1>kappa-bench</h1>\n";
   std::string names;
@@ -658,8 +755,14 @@ std::string report_html(const Provenance& provenance, const Results& results) {
   if (!results.jacobian.empty()) {
     out += jacobian_section(results.jacobian);
   }
+  if (results.gaussian) {
+    out += gaussian_section(*results.gaussian);
+  }
   if (!results.logistic.empty()) {
     out += logistic_section(results.logistic);
+  }
+  if (!results.network.empty()) {
+    out += network_section(results.network);
   }
   if (results.learning) {
     out += learning_section(*results.learning);

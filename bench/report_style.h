@@ -7,13 +7,13 @@ inline constexpr const char* report_style = R"css(
 :root {
   color-scheme: light dark;
   --page: #fbfbfa; --card: #ffffff; --ink: #1c1f23; --soft: #5a626b; --rule: #dfe2e5; --stripe: #f4f5f5;
-  --c0: #0b5fa5; --c1: #b8480a; --c2: #00745a; --c3: #7d429a; --c4: #7a6000; --c5: #a0305f; --c6: #4747b8; --c7: #5b5b66; --c8: #1d7d1d;
+  --c0: #0b5fa5; --c1: #b8480a; --c2: #00745a; --c3: #7d429a; --c4: #7a6000; --c5: #a0305f; --c6: #4747b8; --c7: #5b5b66; --c8: #1d7d1d; --c9: #8a3b12; --c10: #006d8f;
   --bad: #a3261b;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #15181b; --card: #1d2125; --ink: #e7e9eb; --soft: #a3abb3; --rule: #343a40; --stripe: #22272b;
-    --c0: #74b4f0; --c1: #f0995e; --c2: #52c9a2; --c3: #cda2e3; --c4: #dcc25a; --c5: #f08fb4; --c6: #a3a3ff; --c7: #b4b4c0; --c8: #8fdc6e;
+    --c0: #74b4f0; --c1: #f0995e; --c2: #52c9a2; --c3: #cda2e3; --c4: #dcc25a; --c5: #f08fb4; --c6: #a3a3ff; --c7: #b4b4c0; --c8: #8fdc6e; --c9: #d99a7a; --c10: #5fd0e8;
     --bad: #ff8f82;
   }
 }
@@ -46,6 +46,8 @@ code { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; 
 .legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 8px 0; font-size: 14px; }
 .legend svg { width: 34px; height: 10px; vertical-align: middle; margin-right: 8px; }
 figure { margin: 12px 0 0; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 14px 16px; min-width: 0; }
+.pictures img { display: block; width: 100%; image-rendering: pixelated; }
+.pictures p { font-size: 14px; margin: 8px 0 2px; color: var(--soft); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; margin-top: 12px; align-items: start; }
 .pair figure { margin: 0; }
 .chart { display: block; width: 100%; height: auto; }
@@ -57,10 +59,12 @@ figure { margin: 12px 0 0; background: var(--card); border: 1px solid var(--rule
 .line.s2 { stroke: var(--c2); stroke-dasharray: 2 3; } .line.s3 { stroke: var(--c3); stroke-dasharray: 9 3 2 3; }
 .line.s4 { stroke: var(--c4); stroke-dasharray: 14 4; } .line.s5 { stroke: var(--c5); stroke-dasharray: 4 4; }
 .line.s6 { stroke: var(--c6); } .line.s7 { stroke: var(--c7); stroke-dasharray: 1 3; }
-.line.s8 { stroke: var(--c8); stroke-dasharray: 12 3 3 3; }
+.line.s8 { stroke: var(--c8); stroke-dasharray: 12 3 3 3; } .line.s9 { stroke: var(--c9); stroke-dasharray: 6 2; }
+.line.s10 { stroke: var(--c10); }
 .end.s0 { fill: var(--c0); } .end.s1 { fill: var(--c1); } .end.s2 { fill: var(--c2); }
 .end.s3 { fill: var(--c3); } .end.s4 { fill: var(--c4); } .end.s5 { fill: var(--c5); }
 .end.s6 { fill: var(--c6); } .end.s7 { fill: var(--c7); } .end.s8 { fill: var(--c8); }
+.end.s9 { fill: var(--c9); } .end.s10 { fill: var(--c10); }
 .scroll { overflow-x: auto; margin: 12px 0 0; border: 1px solid var(--rule); border-radius: 8px; background: var(--card); }
 .tall { max-height: 640px; overflow-y: auto; }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }

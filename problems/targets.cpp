@@ -15,6 +15,7 @@
 #include "problems/learning/logistic_target.h"
 #include "problems/learning/network_target.h"
 #include "problems/likelihood/gaussian_target.h"
+#include "problems/picture/network_images.h"
 #include "problems/pose_graph/generated_pose_graph.h"
 #include "problems/pose_graph/pose_graph_problem.h"
 #include "problems/residual/bundle.h"
@@ -264,7 +265,15 @@ Target load_network(std::string_view text) {
   Target out;
   out.name = text;
   out.x0 = std::move(made.x0);
-  out.problem = std::make_unique<Network>(std::move(made.network));
+  auto network = std::make_unique<Network>(std::move(made.network));
+  const Network* const shown = network.get();
+  out.problem = std::move(network);
+  if (image_side(*shown)) {
+    out.image = [shown, samples = std::move(made.first)](ConstVectorRef x) {
+      std::optional<Image> pair = reconstructions(*shown, x, samples);
+      return pair ? *pair : *filters(*shown, x);
+    };
+  }
   out.note = std::move(made.note);
   return out;
 }

@@ -25,6 +25,7 @@
 #include "kappa/options.h"
 #include "kappa/problem.h"
 #include "problems/picture/drawing.h"
+#include "problems/picture/image.h"
 
 namespace kappa {
 
@@ -41,6 +42,8 @@ struct Target {
   std::function<void(ConstVectorRef x, const std::string& path)> write;
   /// What a picture shows at x (problems/picture/picture.h); empty where there is nothing to look at.
   std::function<Drawing(ConstVectorRef x)> draw;
+  /// The same as pixels: what a network of images has learned (problems/picture/network_images.h).
+  std::function<Image(ConstVectorRef x)> image;
 
   /// What load_target takes to load it again.
   std::string address() const { return scheme + ":" + name; }

@@ -79,6 +79,8 @@ class Solve {
 
  private:
   void set_up(ConstVectorRef x0);
+  void set_up_preconditioner();
+  void settle_preconditioner();
   void set_up_bounds();
   bool begin();
   void settle_step_solver();
@@ -141,7 +143,8 @@ class Solve {
   }
   Index epoch() const { return sampled() ? static_cast<Index>(draws_ - 1) / batches_ : result_.iterations; }
   double gradient_equivalents() const {
-    return evaluated_ + product_share() * static_cast<double>(w_.curvature->products());
+    const Index products = w_.curvature->products() + (preconditions_ ? w_.preconditioner->products() : 0);
+    return evaluated_ + product_share() * static_cast<double>(products);
   }
   double seconds() const {
     return seconds_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
@@ -167,8 +170,9 @@ class Solve {
   ModelSet models_;
   bool blocks_ = false;  ///< the step solver will want them
   bool history_ = false;
-  bool displaces_ = false;  ///< the curvature sees the gradient at another point
-  bool renews_ = true;      ///< the curvature reads the linearization at the point to come
+  bool preconditions_ = false;  ///< a second curvature is refreshed at each point
+  bool displaces_ = false;      ///< the curvature sees the gradient at another point
+  bool renews_ = true;          ///< the curvature reads the linearization at the point to come
   TrialNeeds needs_ = TrialNeeds::value;
   Control control_;
   Sample gradient_sample_;
@@ -285,7 +289,9 @@ Curvature::Status Solve::refresh_curvature(const Evaluation* previous, ConstVect
     previous = displaced(seen);
     step = previous != nullptr ? ConstVectorRef(w_.displacement) : ConstVectorRef();
   }
-  return w_.curvature->refresh(seen, previous, step);
+  const Curvature::Status status = w_.curvature->refresh(seen, previous, step);
+  return status == Curvature::Status::ok && preconditions_ ? w_.preconditioner->refresh(seen, nullptr, {})
+                                                           : status;
 }
 
 /// The gradient of the same sample where the curvature asks for it, or null where it cannot be had.
@@ -401,6 +407,7 @@ void Solve::set_up(ConstVectorRef x0) {
   const CurvatureNeeds needs = w_.curvature->needs();
   detail::require_models(problem_, curvature.name, needs);
   models_ = needs.models;
+  set_up_preconditioner();
   blocks_ = detail::expects_blocks(method_, problem_, needs, acceptance.control);
   history_ = needs.history == CurvatureNeeds::History::previous_evaluation;
   displaces_ = needs.history == CurvatureNeeds::History::displaced_evaluation;
@@ -456,6 +463,47 @@ void Solve::set_up(ConstVectorRef x0) {
   w_.kept.gradient.reserve(w_.step.size());
 }
 
+/// The second curvature, made for conjugate gradients alone.
+void Solve::set_up_preconditioner() {
+  const Choice choice = detail::choose_preconditioner(method_, problem_);
+  preconditions_ = !choice.name.empty();
+  result_.preconditioner = choice.name;
+  if (!preconditions_) {
+    return;
+  }
+  make_part(w_.preconditioner, choice.name, *choice.options, registry().curvature(choice.name).make);
+  const CurvatureNeeds needs = w_.preconditioner->needs();
+  detail::require_models(problem_, choice.name, needs);
+  if (needs.history != CurvatureNeeds::History::none) {
+    throw Error("curvature '" + std::string(choice.name) +
+                "' learns from the points of a solve and cannot be a preconditioner; use diagonal or another "
+                "that is made at each point");
+  }
+  models_.insert(needs.models);
+  w_.preconditioner->start();
+}
+
+/// Once the operator and the step solver are known: whether there is to be one after all.
+void Solve::settle_preconditioner() {
+  if (!preconditions_) {
+    return;
+  }
+  const bool named = method_.preconditioner.name != "auto";
+  const bool used = registry().step(result_.step).preconditioned;
+  if (named && !used) {
+    throw Error(
+        "step '" + result_.step +
+        "' takes no preconditioner; use step hessian-free or damped-cg, or leave the preconditioner out");
+  }
+  if (!named && (!used || !detail::keeps_preconditioner(w_.curvature->at_point()))) {
+    preconditions_ = false;
+    result_.preconditioner.clear();
+    models_ = w_.curvature->needs().models;
+    return;
+  }
+  note(detail::choose_preconditioner(method_, problem_).why);
+}
+
 /// The bounds, and a start inside them.
 void Solve::set_up_bounds() {
   w_.box.read(problem_);
@@ -491,6 +539,7 @@ void Solve::settle_step_solver() {
   }
   result_.step = choice.name;
   note(choice.why);
+  settle_preconditioner();
 }
 
 /// First point: evaluate, refresh, choose the step solver, prepare, first control.
@@ -572,7 +621,8 @@ bool Solve::model_current() {
     dual_gradient_norm_ = dual_norm(w_.current);
   }
   alternative_ = 0;
-  const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_};
+  const Subproblem model{w_.curvature->at_point(), w_.current.gradient, w_.metric, &interrupt_,
+                         preconditions_ ? &w_.preconditioner->at_point() : nullptr};
   const StepStatus status =
       w_.box.bounded() ? w_.bounded_step.prepare(w_.current.x, model) : w_.step_solver->prepare(model);
   if (status == StepStatus::interrupted) {
@@ -1130,6 +1180,10 @@ void Solve::identify(State& s) {
   s.same("curvature", given({result_.curvature, method_.curvature.options}), "it is of another curvature");
   s.same("step", given({result_.step, method_.step.options}), "it is of another step solver");
   s.same("acceptance", given(method_.acceptance), "it is of another acceptance");
+  s.same("preconditioner",
+         result_.preconditioner.empty() ? std::string()
+                                        : given({result_.preconditioner, method_.preconditioner.options}),
+         "it is of another preconditioner");
   s.same("metric", name(method_.metric), "it is of another metric");
   s.same("batch size", static_cast<std::uint64_t>(method_.batch.size), "it is of another batch size");
   s.same("seed", method_.batch.seed, "its mini-batches have another seed");
@@ -1206,6 +1260,9 @@ void Solve::part_states(State& s) {
     }
   };
   require(w_.curvature->state(s), "curvature", result_.curvature);
+  if (preconditions_) {
+    require(w_.preconditioner->state(s), "preconditioner", result_.preconditioner);
+  }
   w_.metric.state(s);
   require(w_.step_solver->state(s), "step", result_.step);
   require(w_.acceptance->state(s), "acceptance", result_.acceptance);

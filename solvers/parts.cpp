@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kappa/registry.h"
+#include "solvers/step/preconditioner.h"
 #include "solvers/text.h"
 
 namespace kappa::detail {
@@ -137,6 +138,27 @@ Choice choose_curvature(const Method& method, const Problem& problem) {
   throw Error(
       "no curvature can be chosen: the problem offers no second-order model; name a curvature that needs "
       "gradients only");
+}
+
+Choice choose_preconditioner(const Method& method, const Problem& problem) {
+  static const Options empirical{{"model", "empirical-fisher"}};
+  if (method.preconditioner.name == "none") {
+    return {"", nullptr};
+  }
+  if (method.preconditioner.name != "auto") {
+    return {method.preconditioner.name, &method.preconditioner.options};
+  }
+  return problem.models().contains(Model::empirical_fisher)
+             ? Choice{"diagonal", &empirical,
+                      "preconditioner: the diagonal of the empirical Fisher matrix, as the curvature's own "
+                      "takes "
+                      "too many products"}
+             : Choice{"", nullptr};
+}
+
+bool keeps_preconditioner(const SymmetricOperator& B) {
+  const Offers offers = B.offers();
+  return !offers.diagonal || offers.diagonal_products() > Preconditioner::affordable;
 }
 
 Choice choose_step(const Method& method, const SymmetricOperator& B, ControlKind control, TrialNeeds needs,

@@ -24,6 +24,14 @@ struct Choice {
 /// The curvature of a method for a problem. Throws Error where the problem cannot feed it.
 Choice choose_curvature(const Method& method, const Problem& problem);
 
+/// The second curvature by which conjugate gradients are to be preconditioned; an empty name where there is
+/// none. One that was not named is only a candidate: see keeps_preconditioner. Throws Error where the named
+/// one cannot be used.
+Choice choose_preconditioner(const Method& method, const Problem& problem);
+
+/// Whether the diagonal of B itself is so dear that the candidate is better.
+bool keeps_preconditioner(const SymmetricOperator& B);
+
 /// The step solver chosen for a block-sparse operator, kept with what the choice was made from.
 struct BlockChoice {
   BlockStructure structure;

@@ -26,6 +26,7 @@ struct Made {
 
 struct Workspace::Impl {
   Made<Curvature> curvature;
+  Made<Curvature> preconditioner;  ///< part null: none
   Made<StepSolver> step_solver;
   detail::BlockChoice block_choice;
   Made<Acceptance> acceptance;

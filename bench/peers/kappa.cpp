@@ -37,7 +37,7 @@ Method parse_method(const std::string& text) {
     const std::string key = words[i].substr(0, equals);
     const std::string value = words[i].substr(equals + 1);
     const std::string part = key.substr(0, key.find('.'));
-    if (part == "curvature" || part == "step" || part == "acceptance") {
+    if (part == "curvature" || part == "step" || part == "acceptance" || part == "preconditioner") {
       parts.emplace_back(key, value);
     } else {
       own.set(key, value);
@@ -45,7 +45,10 @@ Method parse_method(const std::string& text) {
   }
   Method method = registry().optimizer(words[0]).make(own);
   const auto spec = [&](const std::string& part) -> Spec& {
-    return part == "curvature" ? method.curvature : part == "step" ? method.step : method.acceptance;
+    return part == "curvature"        ? method.curvature
+           : part == "step"           ? method.step
+           : part == "preconditioner" ? method.preconditioner
+                                      : method.acceptance;
   };
   for (const auto& [key, value] : parts) {
     if (key.find('.') == std::string::npos) {
@@ -57,22 +60,18 @@ Method parse_method(const std::string& text) {
       spec(key.substr(0, dot)).options.set(key.substr(dot + 1), value);
     }
   }
-  for (const PartKind kind : {PartKind::curvature, PartKind::step, PartKind::acceptance}) {
-    const Spec& named = spec(name(kind));
-    if (named.name == "auto") {
-      continue;
+  // A wrong name or option is found now and not after the first suite.
+  const auto given = [](const Spec& named) { return named.name != "auto" && named.name != "none"; };
+  for (const Spec* named : {&method.curvature, &method.preconditioner}) {
+    if (given(*named)) {
+      registry().curvature(named->name).make(named->options);
     }
-    switch (kind) {  // a wrong name or option is found now and not after the first suite
-      case PartKind::curvature:
-        registry().curvature(named.name).make(named.options);
-        break;
-      case PartKind::step:
-        registry().step(named.name).make(named.options);
-        break;
-      default:
-        registry().acceptance(named.name).make(named.options);
-        break;
-    }
+  }
+  if (given(method.step)) {
+    registry().step(method.step.name).make(method.step.options);
+  }
+  if (given(method.acceptance)) {
+    registry().acceptance(method.acceptance.name).make(method.acceptance.options);
   }
   return method;
 }

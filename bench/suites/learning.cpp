@@ -13,6 +13,8 @@
 #include "kappa/kappa.h"
 #include "kappa/network.h"
 #include "kappa/random.h"
+#include "problems/picture/base64.h"
+#include "problems/picture/network_images.h"
 
 namespace kappa::bench {
 
@@ -115,24 +117,9 @@ class Judge final : public Problem {
   double& seconds_;
 };
 
-/// Hessian-free sees a gradient of many samples and a curvature of few, drawn by themselves. The
-/// preconditioner is left out: the diagonal of a Gauss-Newton matrix takes a pass for each output.
-Method make_method(const LearningOptions& options, const std::string& method, double rate, Index samples) {
-  if (method != "hessian-free") {
-    return registry().optimizer(method).make(
-        {{"rate", rate}, {"batch", static_cast<std::int64_t>(options.batch)}});
-  }
-  const bool classes = options.task == LearningOptions::Task::classes;
-  const Index size = std::min<Index>(classes ? 5000 : 1000, samples);
-  return hessian_free(
-      {.step = {"hessian-free", {{"max_iterations", std::int64_t{30}}, {"exponent", 0.0}}},
-       .acceptance = {"martens-damping", {{"initial", rate}}},
-       .batch = {.size = size, .curvature_size = std::max<Index>(size / (classes ? 5 : 4), 1)}});
-}
-
 LearningCurve learn(const Network& train, const Network& test, const LearningOptions& options,
                     const std::string& method, double rate) {
-  LearningCurve out{.method = method, .rate = rate, .ended = {}, .points = {}};
+  LearningCurve out{.method = method, .rate = rate, .ended = {}, .points = {}, .x = {}};
   double judging = 0;
   const Judge judge(test, judging);
   Recorder recorder(out, judging, options.work);
@@ -143,10 +130,11 @@ LearningCurve learn(const Network& train, const Network& test, const LearningOpt
   const bool classes = options.task == LearningOptions::Task::classes;
   Session session;
   session.validation = {.problem = classes ? &judge : nullptr, .measure = classes ? "accuracy" : ""};
-  const Result result = minimize(train, train.initial(), make_method(options, method, rate, train.terms()),
-                                 stopping, &recorder, session);
+  Result result = minimize(train, train.initial(), learning_method(options, method, rate, train.terms()),
+                           stopping, &recorder, session);
   out.ended = result.reason;
   out.value = result.value;
+  out.x = std::move(result.x);
   return out;
 }
 
@@ -216,27 +204,14 @@ double LearningCurve::work_to(double accuracy) const {
   return there != points.end() ? there->gradient_equivalents : infinity;
 }
 
-const std::vector<LearningMethod>& learning_methods(LearningOptions::Task task) {
-  static const std::vector<LearningMethod> autoencoder = {
-      {"hessian-free", {1, 10, 100}, 10},
-      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.01, 0.03, 0.1, 0.3}, 0.03},
-  };
-  static const std::vector<LearningMethod> all = {
-      {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.03},
-      {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.01},
-      {"vsgd", {0.1, 0.3, 1.0}, 1.0},
-      {"adasecant", {0.1, 0.3, 1.0}, 1.0},
-      {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
-      {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
-      {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},
-      {"sgd", {0.1, 0.3, 1.0, 3.0}, 0.3},
-      {"hessian-free", {0.1, 1.0}, 1.0},
-  };
-  return task == LearningOptions::Task::autoencoder ? autoencoder : all;
-}
-
 namespace {
+
+bool loaded(const std::string& curvature) {
+  const std::vector<PartInfo> parts = registry().list();
+  return std::any_of(parts.begin(), parts.end(), [&](const PartInfo& part) {
+    return part.kind == PartKind::curvature && part.name == curvature;
+  });
+}
 
 /// The first samples of a data set.
 void keep_first(Dataset& data, Index samples) {
@@ -246,6 +221,50 @@ void keep_first(Dataset& data, Index samples) {
   data.features.samples = samples;
   data.features.value.resize(static_cast<std::size_t>(samples * data.features.size));
   data.label.resize(static_cast<std::size_t>(samples));
+}
+
+}  // namespace
+
+namespace {
+
+/// The first sample of each class, and where there are no classes the first ten.
+Features examples(const Dataset& data) {
+  std::vector<Index> which;
+  for (std::size_t c = 0; c < data.classes.size(); ++c) {
+    const auto first = std::find(data.label.begin(), data.label.end(), static_cast<std::int32_t>(c));
+    if (first != data.label.end()) {
+      which.push_back(first - data.label.begin());
+    }
+  }
+  for (Index s = 0; data.classes.empty() && s < std::min<Index>(10, data.samples()); ++s) {
+    which.push_back(s);
+  }
+  return dense_rows(data.features, which);
+}
+
+/// Filters of the best curve, or examples and under them what each chosen curve makes of them.
+std::vector<LearningPicture> pictures(const Network& network, const Dataset& test,
+                                      const LearningResult& result) {
+  const std::optional<Index> side = image_side(network);
+  const std::vector<const LearningCurve*> curves = chosen(result);
+  if (!side || curves.empty()) {
+    return {};
+  }
+  if (result.task == LearningOptions::Task::classes) {
+    const LearningCurve& best =
+        **std::max_element(curves.begin(), curves.end(), [](const LearningCurve* a, const LearningCurve* b) {
+          return a->best_accuracy() < b->best_accuracy();
+        });
+    return {{best.method, *filters(network, best.x)}};
+  }
+  const Features shown = examples(test);
+  std::vector<LearningPicture> out = {{"test images", image_row(shown.value, *side)}};
+  std::vector<double> values(shown.value.size());
+  for (const LearningCurve* curve : curves) {
+    network.outputs(curve->x, shown, {values.data(), shown.size, shown.samples, shown.size});
+    out.push_back({curve->method + ", value " + number("%.3f", curve->value), image_row(values, *side)});
+  }
+  return out;
 }
 
 }  // namespace
@@ -275,14 +294,18 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
                      .samples = train.terms(),
                      .batch = options.batch,
                      .threads = options.threads,
-                     .curves = {}};
+                     .curves = {},
+                     .left_out = {},
+                     .pictures = {}};
   for (const Index size : sizes) {
     out.network += (out.network.empty() ? "" : "-") + std::to_string(size);
   }
   std::vector<LearningMethod> methods;
   std::size_t runs = 0;
   for (LearningMethod m : learning_methods(options.task)) {
-    if (matches(m.name, options.only)) {
+    if (!m.curvature.empty() && !loaded(m.curvature)) {
+      out.left_out.push_back(m.name);
+    } else if (matches(m.name, options.only)) {
       m.rates = options.grid ? m.rates : std::vector<double>{m.rate};
       runs += m.rates.size();
       methods.push_back(std::move(m));
@@ -305,8 +328,21 @@ LearningResult run_learning(const LearningOptions& options, const ProgressFuncti
       best->chosen = true;
     }
   });
+  out.pictures = pictures(train, data.test, out);
   return out;
 }
+
+namespace {
+
+std::string left_out(const LearningResult& result) {
+  std::string names;
+  for (const std::string& name : result.left_out) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names.empty() ? "" : "Left out, as their plugin is not loaded (--plugin): " + names + "\n";
+}
+
+}  // namespace
 
 std::string learning_table(const LearningResult& result) {
   Grid grid(1);
@@ -337,8 +373,35 @@ std::string learning_table(const LearningResult& result) {
          std::to_string(result.samples) + " samples, batch " + std::to_string(result.batch) + ", " +
          std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads") +
          (classes ? "; accuracy is the best on the test data" : "") +
-         "; value is over all samples at the end, gradients are passes over the data\n\n" + grid.text();
+         "; value is over all samples at the end, gradients are passes over the data\n\n" + grid.text() +
+         left_out(result);
 }
+
+namespace {
+
+std::string picture_figures(const LearningResult& result) {
+  if (result.pictures.empty()) {
+    return "";
+  }
+  const bool classes = result.task == LearningOptions::Task::classes;
+  std::string out = "<figure class=\"pictures\"><h4>" +
+                    (classes ? "Filters of the first layer, learned by " + escape(result.pictures[0].caption)
+                             : "Test images and their reconstructions") +
+                    "</h4>";
+  for (const LearningPicture& p : result.pictures) {
+    out += (classes ? "" : "<p>" + escape(p.caption) + "</p>") + "<img alt=\"" +
+           (classes ? "Weights of each hidden unit" : escape(p.caption)) + "\" src=\"data:image/png;base64," +
+           detail::base64(png(p.image)) + "\">";
+  }
+  return out +
+         (classes ? "<figcaption>The weights from the pixels to each hidden unit; red is positive, blue "
+                    "negative, each tile by its own largest.</figcaption>"
+                  : "<figcaption>The first test image of each class, and what each method's autoencoder "
+                    "makes of it.</figcaption>") +
+         "</figure>\n";
+}
+
+}  // namespace
 
 std::string learning_section(const LearningResult& result) {
   const Axis work{"gradients over all samples", 0, 1, Axis::Scale::linear, Axis::Format::plain};
@@ -354,15 +417,26 @@ std::string learning_section(const LearningResult& result) {
   for (const LearningCurve* curve : chosen(result)) {
     names += legend_entry(curve->method + " (" + number("%g", curve->rate) + ")", style++);
   }
+  const bool classes = result.task == LearningOptions::Task::classes;
+  std::string heads = "<th class=\"t\">method</th><th>rate</th>";
+  heads += classes ? "<th>best accuracy</th><th>gradients to 88 %</th>" : "";
+  heads += "<th>value</th><th>gradients</th><th>seconds</th>";
   std::string rows;
   for (const LearningCurve& c : result.curves) {
-    if (!c.points.empty()) {
-      const LearningPoint& last = c.points.back();
-      rows += "<tr><td class=\"t\">" + escape(c.method) + "</td><td>" + number("%g", c.rate) + "</td><td>" +
-              number("%.4f", c.best_accuracy()) + "</td><td>" + number("%.2f", c.work_to(bar)) + "</td><td>" +
-              number("%.4f", last.train_value) + "</td><td>" + number("%.2f", last.gradient_equivalents) +
-              "</td><td>" + number("%.1f", last.seconds) + "</td></tr>\n";
+    if (c.points.empty()) {
+      continue;
     }
+    rows += "<tr><td class=\"t\">" + escape(c.method) + "</td>";
+    const auto cell = [&](const char* format, double v) { rows += "<td>" + number(format, v) + "</td>"; };
+    cell("%g", c.rate);
+    if (classes) {
+      cell("%.4f", c.best_accuracy());
+      cell("%.2f", c.work_to(bar));
+    }
+    cell("%.4f", c.value);
+    cell("%.2f", c.points.back().gradient_equivalents);
+    cell("%.1f", c.points.back().seconds);
+    rows += "</tr>\n";
   }
   return "<section>\n<h2>Learning curves</h2>\n<p class=\"soft\">Network " + escape(result.network) + " on " +
          escape(result.data) + ", " + std::to_string(result.samples) + " samples, mini-batches of " +
@@ -376,10 +450,8 @@ std::string learning_section(const LearningResult& result) {
          "</div>\n<div class=\"pair\">" +
          figure(result, "Value while learning, by work", work, by_work, loss, value) +
          figure(result, "Value while learning, by time", time, by_time, loss, value) +
-         "</div>\n<div class=\"scroll\"><table class=\"sortable\"><thead><tr><th class=\"t\">method</th>"
-         "<th>rate</th><th>best accuracy</th><th>gradients to 88 %</th><th>last value</th><th>gradients</th>"
-         "<th>seconds</th></tr></thead>\n<tbody>\n" +
-         rows + "</tbody></table></div>\n</section>\n";
+         "</div>\n<div class=\"scroll\"><table><thead><tr>" + heads + "</tr></thead>\n<tbody>\n" + rows +
+         "</tbody></table></div>\n" + picture_figures(result) + "</section>\n";
 }
 
 }  // namespace kappa::bench

@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "bench/grid.h"
+#include "bench/peers/pytorch.h"
 #include "bench/statistics.h"
+#include "bench/suite.h"
 #include "bench/summary.h"
 #include "bench/thread_limit.h"
 #include "kappa/derivatives.h"
@@ -16,6 +18,11 @@ namespace kappa::bench {
 namespace {
 
 constexpr double shortest_sample = 50e-3;
+const std::vector<Index> sizes = {784, 256, 128, 10};
+
+/// Rows of one number of threads: the products and kappa's works, and those of a peer.
+constexpr std::size_t own_rows = 6;
+constexpr std::size_t peer_rows = 3;
 
 double milliseconds(const NetworkWork& work) {
   using Clock = std::chrono::steady_clock;
@@ -46,8 +53,9 @@ Dataset uniform_data(Index samples, Index features, Index classes) {
 
 /// A network, a point, a mini-batch and what was evaluated there.
 struct Bed {
-  Bed(const NetworkTopology& topology, const Dataset& data, Index samples, bool single)
-      : network(topology, data,
+  Bed(const NetworkTopology& topology, const Dataset& all, Index samples, bool single)
+      : data(all),
+        network(topology, all,
                 {.precision = single ? Precision::single_precision : Precision::double_precision}),
         x(network.initial()),
         out(x.size()) {
@@ -70,6 +78,7 @@ struct Bed {
     }
   }
 
+  const Dataset& data;
   Network network;
   std::vector<double> x, v, out;
   std::vector<Index> terms;
@@ -102,48 +111,133 @@ std::vector<Timed> works(Bed& bed, Index samples, int threads, bool single) {
            gauss_newton_work}};
 }
 
-/// The rows of one batch size and precision, at 1 and at `threads` threads, interleaved.
-std::vector<NetworkRow> run_batch(Index samples, bool single, int threads, int repeat,
-                                  const std::function<void(int)>& progress) {
-  const NetworkTopology topology = NetworkTopology::chain({784, 256, 128, 10}, Activation::tanh);
-  Bed bed(topology, uniform_data(2 * samples, 784, 10), samples, single);
+/// What the peer is asked for, and which of kappa's rows does the same.
+struct PeerWork {
+  const char* name;
+  const char* title;
+  std::size_t own;
+  double multiply_adds;
+};
+constexpr PeerWork peer_works[peer_rows] = {
+    {"gradient", "PyTorch, gradient", 2, gradient_work},
+    {"exact", "PyTorch, exact product", 4, exact_work},
+    {"gauss-newton", "PyTorch, Gauss-Newton product", 5, gauss_newton_work},
+};
+
+PyTorch::Bed peer_bed(const Bed& bed, bool single) {
+  const Features rows = dense_rows(bed.data.features, bed.terms);
+  PyTorch::Bed out{
+      .sizes = sizes, .single = single, .x = bed.x, .v = bed.v, .features = rows.value, .labels = {}};
+  for (const Index term : bed.terms) {
+    out.labels.push_back(bed.data.label[static_cast<std::size_t>(term)]);
+  }
+  return out;
+}
+
+/// Of the peer's result to kappa's, relative in the Euclidean norm.
+double difference(const std::vector<double>& own, const std::vector<double>& peer) {
+  double apart = 0, size = 0;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    apart += (own[i] - peer[i]) * (own[i] - peer[i]);
+    size += own[i] * own[i];
+  }
+  return std::sqrt(apart / size);
+}
+
+/// Of all three works. Throws Error where the two do not compute the same.
+std::vector<double> differences(Bed& bed, PyTorch& peer, bool single) {
+  std::vector<double> out = {difference(bed.kept.gradient, peer.value("gradient"))};
+  bed.kept.linearization->product(Model::exact, bed.v, bed.out);
+  out.push_back(difference(bed.out, peer.value("exact")));
+  bed.kept.linearization->product(Model::gauss_newton, bed.v, bed.out);
+  out.push_back(difference(bed.out, peer.value("gauss-newton")));
+  for (const double apart : out) {
+    if (!(apart < (single ? 1e-4 : 1e-12))) {
+      throw Error("network: PyTorch's derivatives are not kappa's; they differ by " + std::to_string(apart));
+    }
+  }
+  return out;
+}
+
+constexpr const char* hessians = "dense Hessians";
+
+std::string part_name(Index samples, bool single) {
+  return std::string(single ? "single" : "double") + ", " + std::to_string(samples);
+}
+
+/// What makes the rows of one batch size and precision.
+struct Batch {
+  Index samples = 0;
+  bool single = false;
+  int threads = 1;
+  int repeat = 1;
+  PyTorch* peer = nullptr;  ///< null where there is none
+};
+
+NetworkRow empty_row(const Batch& batch, int threads, const std::string& work) {
+  return {.problem = part_name(batch.samples, batch.single),
+          .threads = threads,
+          .work = work,
+          .milliseconds = {},
+          .ratio_means = {}};
+}
+
+/// The rows at 1 and at `threads` threads, interleaved.
+std::vector<NetworkRow> run_batch(const Batch& batch, const std::function<void(int)>& progress) {
+  const Dataset data = uniform_data(2 * batch.samples, sizes.front(), sizes.back());
+  Bed bed(NetworkTopology::chain(sizes, Activation::tanh), data, batch.samples, batch.single);
+  std::vector<double> apart;
+  if (batch.peer != nullptr) {
+    batch.peer->take(peer_bed(bed, batch.single));
+    apart = differences(bed, *batch.peer, batch.single);
+  }
   std::vector<int> counts{1};
-  if (threads > 1) {
-    counts.push_back(threads);
+  if (batch.threads > 1) {
+    counts.push_back(batch.threads);
   }
   std::vector<NetworkRow> rows;
   std::vector<Timed> timed;
   for (const int count : counts) {
-    for (Timed& t : works(bed, samples, count, single)) {
-      rows.push_back({.problem = std::string(single ? "single" : "double") + ", " + std::to_string(samples),
-                      .threads = count,
-                      .work = t.work.name,
-                      .milliseconds = {},
-                      .ratio_means = {}});
+    for (Timed& t : works(bed, batch.samples, count, batch.single)) {
+      rows.push_back(empty_row(batch, count, t.work.name));
       timed.push_back(std::move(t));
     }
+    for (std::size_t k = 0; k < apart.size(); ++k) {
+      rows.push_back(empty_row(batch, count, peer_works[k].title));
+      rows.back().difference = apart[k];
+      timed.push_back({{peer_works[k].name, nullptr}, peer_works[k].multiply_adds});
+    }
   }
-  for (int round = 0; round < repeat; ++round) {
+  for (int round = 0; round < batch.repeat; ++round) {
     progress(round);
     for (std::size_t k = 0; k < rows.size(); ++k) {
+      if (!timed[k].work.run) {
+        rows[k].milliseconds.push_back(
+            batch.peer->milliseconds(timed[k].work.name, rows[k].threads, shortest_sample));
+        continue;
+      }
       ThreadLimit limit(rows[k].threads);
       rows[k].milliseconds.push_back(limit.run([&] { return milliseconds(timed[k].work); }));
     }
   }
   for (std::size_t k = 0; k < rows.size(); ++k) {
     rows[k].median = median(rows[k].milliseconds);
-    rows[k].gigaflops = 2e-6 * timed[k].multiply_adds * static_cast<double>(samples) / rows[k].median;
+    rows[k].gigaflops = 2e-6 * timed[k].multiply_adds * static_cast<double>(batch.samples) / rows[k].median;
   }
   return rows;
 }
 
-/// Ratios within one number of threads, of which rows [first, first + 6) are.
-void compare(std::vector<NetworkRow>& rows, std::size_t first) {
-  const double bare = std::min(rows[first].median, rows[first + 1].median);
-  const double gradient = rows[first + 2].median;
-  for (std::size_t k = first + 2; k < first + 6; ++k) {
-    rows[k].ratio = k == first + 2 ? bare / gradient : rows[k].median / gradient;
-    rows[k].ratio_means = k == first + 2 ? "of the bare products' rate" : "x the gradient";
+/// Ratios within the rows of one number of threads.
+void compare(std::span<NetworkRow> rows) {
+  const double bare = std::min(rows[0].median, rows[1].median);
+  const double gradient = rows[2].median;
+  for (std::size_t k = 2; k < own_rows; ++k) {
+    rows[k].ratio = k == 2 ? bare / gradient : rows[k].median / gradient;
+    rows[k].ratio_means = k == 2 ? "of the bare products' rate" : "x the gradient";
+  }
+  for (std::size_t k = own_rows; k < rows.size(); ++k) {
+    rows[k].ratio = rows[k].median / rows[peer_works[k - own_rows].own].median;
+    rows[k].ratio_means = "x kappa's time";
   }
 }
 
@@ -166,7 +260,8 @@ void run_hessians(int repeat, NetworkResult& out) {
   ThreadLimit limit(1);
   limit.run([&] {
     for (const Index n : {8, 11, 16, 23, 32}) {
-      Bed bed(NetworkTopology::chain({n, n, n, n}, Activation::tanh), uniform_data(128, n, n), 64, false);
+      const Dataset data = uniform_data(128, n, n);
+      Bed bed(NetworkTopology::chain({n, n, n, n}, Activation::tanh), data, 64, false);
       Matrix H(bed.network.dimension(), bed.network.dimension());
       const auto& kept = dynamic_cast<const NetworkLinearization&>(*bed.kept.linearization);
       const double before = kept.multiply_adds();
@@ -186,47 +281,90 @@ void run_hessians(int repeat, NetworkResult& out) {
 
 }  // namespace
 
-NetworkResult run_network(int repeat, int threads, const ProgressFunction& progress) {
+std::vector<std::string> network_parts(const std::string& only) {
+  std::vector<std::string> out;
+  for (const Index samples : {1024, 4096}) {
+    out.push_back(part_name(samples, false));
+    out.push_back(part_name(samples, true));
+  }
+  out.emplace_back(hessians);
+  std::erase_if(out, [&](const std::string& part) { return !matches(part, only); });
+  return out;
+}
+
+NetworkResult run_network(const NetworkBenchOptions& options, const ProgressFunction& progress) {
   NetworkResult out;
-  const auto rounds = static_cast<std::size_t>(repeat);
+  out.repeat = options.repeat;
+  std::optional<PyTorch> peer;
+  if (!options.python.empty()) {
+    peer.emplace(options.python);
+    out.peer = peer->version();
+  }
+  const std::vector<std::string> parts = network_parts(options.only);
+  const auto wanted = [&](const std::string& part) {
+    return std::find(parts.begin(), parts.end(), part) != parts.end();
+  };
+  const auto rounds = static_cast<std::size_t>(options.repeat);
   std::size_t done = 0;
   for (const Index samples : {1024, 4096}) {
     for (const bool single : {false, true}) {
-      const std::vector<NetworkRow> rows =
-          run_batch(samples, single, threads, repeat, [&](int) { progress(done++, 4 * rounds, "network"); });
-      const std::size_t first = out.rows.size();
-      out.rows.insert(out.rows.end(), rows.begin(), rows.end());
-      for (std::size_t k = first; k < out.rows.size(); k += 6) {
-        compare(out.rows, k);
+      if (!wanted(part_name(samples, single))) {
+        continue;
       }
+      std::vector<NetworkRow> rows =
+          run_batch({.samples = samples,
+                     .single = single,
+                     .threads = options.threads,
+                     .repeat = options.repeat,
+                     .peer = peer && peer->available() ? &*peer : nullptr},
+                    [&](int) { progress(done++, parts.size() * rounds, "network"); });
+      const std::size_t group = rows.size() / (options.threads > 1 ? 2 : 1);
+      for (std::size_t k = 0; k < rows.size(); k += group) {
+        compare(std::span(rows).subspan(k, group));
+      }
+      for (std::size_t k = group; k < rows.size(); ++k) {
+        rows[k].speed_up = rows[k - group].median / rows[k].median;
+      }
+      out.rows.insert(out.rows.end(), rows.begin(), rows.end());
     }
   }
-  run_hessians(repeat, out);
+  if (wanted(hessians)) {
+    run_hessians(options.repeat, out);
+  }
   return out;
+}
+
+std::string difference_text(const NetworkRow& row) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1e", row.difference);
+  return row.difference >= 0 ? text : "";
 }
 
 std::string network_table(const NetworkResult& result) {
   Grid grid(1);
-  grid.add({"precision, batch", "threads", "work", "ms", "Gflop/s", "x one thread", "ratio", ""});
-  for (std::size_t k = 0; k < result.rows.size(); ++k) {
-    const NetworkRow& row = result.rows[k];
-    const double alone = row.threads == 1 ? 0 : result.rows[k - 6].median / row.median;
+  grid.add(
+      {"precision, batch", "threads", "work", "ms", "Gflop/s", "x one thread", "ratio", "", "differs by"});
+  for (const NetworkRow& row : result.rows) {
     grid.add({row.problem, std::to_string(row.threads), row.work, fixed_text(row.median, 2),
-              fixed_text(row.gigaflops, 1), row.threads == 1 ? "" : fixed_text(alone, 2),
-              row.ratio > 0 ? fixed_text(row.ratio, 2) : "", row.ratio_means});
+              fixed_text(row.gigaflops, 1), row.threads == 1 ? "" : fixed_text(row.speed_up, 2),
+              row.ratio > 0 ? fixed_text(row.ratio, 2) : "", row.ratio_means, difference_text(row)});
   }
-  Grid hessians(0);
-  hessians.add({"weights", "multiply-adds", "ms"});
+  std::string out = "Derivatives of 784-256-128-10 (network), median of " + std::to_string(result.repeat) +
+                    "\n\n" + (result.rows.empty() ? "" : grid.text()) +
+                    (result.peer.empty() ? "" : "\n" + result.peer + "\n");
+  if (result.hessians.empty()) {
+    return out;
+  }
+  Grid dense(0);
+  dense.add({"weights", "multiply-adds", "ms"});
   for (const HessianRow& row : result.hessians) {
     char work[32];
     std::snprintf(work, sizeof work, "%.3e", row.multiply_adds);
-    hessians.add({std::to_string(row.weights), work, fixed_text(row.milliseconds, 2)});
+    dense.add({std::to_string(row.weights), work, fixed_text(row.milliseconds, 2)});
   }
-  return "Derivatives of 784-256-128-10 (network), median of " +
-         std::to_string(result.rows.empty() ? 0 : result.rows.front().milliseconds.size()) + "\n\n" +
-         grid.text() + "\nExact dense Hessians of n-n-n-n, 64 samples, 1 thread: slope in the weights " +
+  return out + "\nExact dense Hessians of n-n-n-n, 64 samples, 1 thread: slope in the weights " +
          fixed_text(result.work_slope, 2) + " of multiply-adds, " + fixed_text(result.time_slope, 2) +
-         " of time\n\n" + hessians.text();
+         " of time\n\n" + dense.text();
 }
 
 }  // namespace kappa::bench

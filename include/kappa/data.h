@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,12 +57,13 @@ Dataset load_libsvm(const std::string& path, const LibsvmOptions& options = {});
 struct CsvOptions {
   Targets targets = Targets::classes;
   Index target_column = -1;  ///< from 0; -1: the last
-  /// A first line of anything but numbers is taken for a header in any case.
+  /// A first line of anything but numbers is taken for a header in any case. One that says how many samples
+  /// and features there are and names the classes ("150,4,setosa,versicolor,virginica") names those too.
   Index skip_lines = 0;
 };
 /// Reads numbers between commas (semicolons or tabs where the first line has no comma); the target column may
 /// hold names where it stands for classes, which are ordered by number where all are numbers, else by name.
-/// Throws Error for ragged rows, empty cells, NaN, and files without samples.
+/// Throws Error for ragged rows, empty cells, NaN, files without samples, and counts that do not agree.
 Dataset load_csv(const std::string& path, const CsvOptions& options = {});
 
 /// Reads images and labels in the idx format, unsigned bytes. Pixels are divided by 255; the classes are the
@@ -72,5 +74,11 @@ Dataset load_idx(const std::string& images, const std::string& labels);
 /// The classes of `data` in the order of `like`, so that a validation set has those of its training set.
 /// Throws Error for a class that `like` does not have.
 void match_classes(const Dataset& like, Dataset& data);
+
+/// The samples numbered `which`, with all classes.
+Dataset take_samples(const Dataset& data, std::span<const Index> which);
+
+/// The samples numbered `which`, dense.
+Features dense_rows(const Features& features, std::span<const Index> which);
 
 }  // namespace kappa

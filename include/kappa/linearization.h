@@ -66,6 +66,15 @@ struct Offers {
   /// Multiply-adds of forming the dense matrix and of one product, for choosing between the two; 0: unknown.
   double dense_work = 0;
   double product_work = 0;
+  /// Of computing the diagonal; 0: no more than a product.
+  double diagonal_work = 0;
+
+  /// What the diagonal costs, in products, at least 1.
+  Index diagonal_products() const {
+    return diagonal_work > product_work && product_work > 0
+               ? static_cast<Index>(diagonal_work / product_work + 0.5)
+               : 1;
+  }
 };
 
 /// Diagonals that are back-propagated layer by layer, in O(n) (LeCun, Denker & Solla 1990; LeCun et al. 1998,

@@ -56,6 +56,9 @@ struct Method {
   Spec curvature;
   Spec step;
   Spec acceptance;
+  /// A second curvature by which the step's conjugate gradients are preconditioned: its damped inverse where
+  /// it has one, otherwise its diagonal. "none", or "auto": what the step solver does by itself.
+  Spec preconditioner = {"none"};
   MetricKind metric = MetricKind::identity;
   MiniBatch batch;
   InnerIterations inner;
@@ -71,6 +74,7 @@ struct LevenbergMarquardt {
   Spec curvature = {};
   Spec step = {};
   Spec acceptance = {"nielsen-damping"};
+  Spec preconditioner = {"none"};
   MetricKind metric = MetricKind::automatic;
   InnerIterations inner = {};
   Backtracking backtracking = Backtracking::by_block;
@@ -91,11 +95,14 @@ Method newton(const Newton& parts = {});
 /// Hessian-free (Martens 2010): conjugate gradients on the damped model, ended by slow progress, and a walk
 /// back over their iterates by true values. Curvature auto: outer-product (products alone are made) where the
 /// problem offers the Gauss-Newton matrix, otherwise exact. With mini-batches each trial is compared on the
-/// terms of the point it came from.
+/// terms of the point it came from. Preconditioner auto: the curvature's own diagonal where that costs about
+/// a product, otherwise that of the empirical Fisher matrix (Martens 2010, sec. 4.7) where the problem has
+/// it.
 struct HessianFree {
   Spec curvature = {};
   Spec step = {"hessian-free"};
   Spec acceptance = {"martens-damping"};
+  Spec preconditioner = {};
   MetricKind metric = MetricKind::identity;
   MiniBatch batch = {};
 };

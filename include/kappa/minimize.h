@@ -130,6 +130,7 @@ struct Result {
   std::vector<ActiveBound> active_bounds;  ///< in the order of x; empty where no bound is met
   /// The parts that worked, after every "auto" was settled.
   std::string optimizer, curvature, step, acceptance;
+  std::string preconditioner;      ///< a second curvature's name; empty where there is none
   std::vector<std::string> notes;  ///< why "auto" chose so, which derivatives are differences, ...
 
   bool converged() const { return outcome == Outcome::converged; }

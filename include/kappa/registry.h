@@ -36,7 +36,8 @@ struct StepPart {
   PartInfo info;
   ControlKind control = ControlKind::radius;
   std::function<std::unique_ptr<StepSolver>(const Options&)> make;
-  bool blocks = false;  ///< it solves with SymmetricOperator::blocks()
+  bool blocks = false;          ///< it solves with SymmetricOperator::blocks()
+  bool preconditioned = false;  ///< it uses Subproblem::preconditioner
 };
 struct AcceptancePart {
   PartInfo info;

@@ -54,6 +54,8 @@ struct Subproblem {
   ConstVectorRef gradient;
   const Metric& metric;
   const Interrupt* interrupt = nullptr;
+  /// Another model of the same curvature, for conjugate gradients to be preconditioned by; or null.
+  const SymmetricOperator* preconditioner = nullptr;
 };
 
 /// Laws: the predicted decrease is the model's, recomputed densely; |d| <= (1 + tolerance) radius; a

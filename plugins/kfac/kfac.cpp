@@ -153,6 +153,7 @@ class Kfac {
     ++points_;
     if (updates_ == 0 || points_ >= updated_ + interval(factor_every_, updated_)) {
       ++updates_;
+      products_ += sampled_ ? 1 : 0;
       updated_ = points_;
       const double past = std::min(decay_, 1 - 1 / static_cast<double>(updates_));
       for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -164,9 +165,13 @@ class Kfac {
   plugin::Definiteness definiteness() const { return plugin::Definiteness::positive_semidefinite; }
   plugin::SolveKind solve_kind() const { return plugin::SolveKind::approximate; }
 
+  /// Products of the network and drawn gradients.
+  std::int64_t products() const { return products_; }
+
   void multiply(Vector v, Output out) const {
     if (!own_products_) {
-      network_product(v, out);
+      ++products_;
+      now_->product(plugin::Model::gauss_newton, v, out);
       return;
     }
     for (Layer& layer : layers_) {
@@ -212,14 +217,7 @@ class Kfac {
     return true;
   }
 
-  std::int64_t products() const { return products_; }
-
  private:
-  void network_product(Vector v, Output out) const {
-    now_->product(plugin::Model::gauss_newton, v, out);
-    ++products_;
-  }
-
   /// The way from the last point, whose gradient may be one of other samples, so that it is not asked for.
   void keep_step(Vector x) {
     if (last_x_.size() == x.size()) {
@@ -302,7 +300,8 @@ class Kfac {
     const std::size_t n = out.size();
     product_.resize(n);
     const auto damped = [&](Vector v) {
-      network_product(v, product_);
+      ++products_;
+      now_->product(plugin::Model::gauss_newton, v, product_);
       for (std::size_t i = 0; i < n; ++i) {
         product_[i] += lambda * weights[i] * v[i];
       }
@@ -336,13 +335,13 @@ class Kfac {
   std::int64_t points_ = 0;
   std::int64_t updates_ = 0;
   std::int64_t updated_ = 0;  ///< the point of the last update
+  mutable std::int64_t products_ = 0;
   bool whole_ = true;
   double decay_of_weights_ = 0;
   std::optional<Point> now_;
   std::vector<double> last_x_, last_step_;
   mutable std::vector<Layer> layers_;
   mutable std::vector<double> product_;
-  mutable std::int64_t products_ = 0;  ///< of the network's model
   Eigen::VectorXd rows_;
 };
 

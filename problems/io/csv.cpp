@@ -67,6 +67,9 @@ class CsvParser {
       }
       split(line);
       if (columns_ == 0) {
+        if (read_counts()) {
+          continue;
+        }
         begin();
         if (is_header()) {
           continue;
@@ -108,9 +111,39 @@ class CsvParser {
     }
   }
 
+  /// A header "SAMPLES,FEATURES,CLASS,CLASS..." of names, as scikit-learn's data sets have. Two names
+  /// tell it from a sample.
+  bool read_counts() {
+    if (stated_samples_ > 0 || cells_.size() < 4 || options_.targets != Targets::classes) {
+      return false;
+    }
+    Index counts[2] = {0, 0};
+    double ignored = 0;
+    for (std::size_t j = 0; j < cells_.size(); ++j) {
+      const std::string_view cell = cells_[j];
+      if (j < 2) {
+        const auto [stop, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), counts[j]);
+        if (problem != std::errc{} || stop != cell.data() + cell.size() || counts[j] < 1) {
+          return false;
+        }
+      } else if (cell.empty() || read_number(cell, ignored) != std::errc::invalid_argument) {
+        return false;
+      }
+    }
+    stated_samples_ = counts[0];
+    stated_columns_ = counts[1] + 1;
+    stated_line_ = number_;
+    stated_classes_.assign(cells_.begin() + 2, cells_.end());
+    return true;
+  }
+
   /// The first line with cells says how many a line has.
   void begin() {
     columns_ = static_cast<Index>(cells_.size());
+    if (stated_samples_ > 0 && columns_ != stated_columns_) {
+      fail("expected " + std::to_string(stated_columns_) + " cells, the features and the class that line " +
+           std::to_string(stated_line_) + " states, found " + std::to_string(columns_));
+    }
     target_ = options_.target_column < 0 ? columns_ - 1 : options_.target_column;
     if (target_ >= columns_) {
       fail("expected a target in column " + std::to_string(target_) + " (from 0), found " +
@@ -219,11 +252,28 @@ class CsvParser {
       throw Error(name_ + ":" + std::to_string(std::max<Index>(number_, 1)) +
                   ": expected comma-separated numbers, but the file holds no samples");
     }
+    if (stated_samples_ > 0 && data_.features.samples != stated_samples_) {
+      throw Error(name_ + ":" + std::to_string(number_) + ": line " + std::to_string(stated_line_) +
+                  " states " + std::to_string(stated_samples_) + " samples, but the file has " +
+                  std::to_string(data_.features.samples) + "; is it cut short?");
+    }
     data_.features.size = columns_ - 1;
     if (options_.targets == Targets::numbers) {
       data_.outputs = 1;
     } else {
       order_classes();
+      name_classes();
+    }
+  }
+
+  /// Classes numbered from 0 get the names that a header of counts has for them.
+  void name_classes() {
+    bool counted = data_.classes.size() <= stated_classes_.size();
+    for (std::size_t c = 0; c < data_.classes.size(); ++c) {
+      counted = counted && data_.classes[c] == std::to_string(c);
+    }
+    if (counted && !data_.classes.empty()) {
+      std::copy_n(stated_classes_.begin(), data_.classes.size(), data_.classes.begin());
     }
   }
 
@@ -233,6 +283,10 @@ class CsvParser {
   Index number_ = 0;  ///< of the line, from 1
   char separator_ = '\0';
   Index columns_ = 0;
+  Index stated_samples_ = 0;  ///< by a header of counts; 0: there is none
+  Index stated_columns_ = 0;
+  Index stated_line_ = 0;
+  std::vector<std::string> stated_classes_;
   Index target_ = 0;
   std::vector<std::string_view> cells_;
   std::map<std::string, std::int32_t, std::less<>> number_of_;

@@ -4,13 +4,14 @@
 #include <span>
 
 #include "core/option_checks.h"
+#include "problems/io/samples.h"
 #include "problems/learning/generated_samples.h"
 
 namespace kappa {
 
 namespace {
 
-struct Keys {
+struct Keys : detail::SampleChoice {
   double C = LogisticOptions{}.C;
   double l2 = LogisticOptions{}.l2;
   double bias = LogisticOptions{}.bias;
@@ -28,6 +29,10 @@ constexpr Field<Keys> shared[] = {
     {"bias", &Keys::bias, "", "value of a feature that all samples share; 0: none"},
     {"intercept", &Keys::intercept, "", "whether the weight of that feature is regularised, or free"},
     {"two_classes", &Keys::two_classes, "", "binary, or multinomial: a weight for each class"},
+    {"leave_out", &Keys::leave_out, "", "every so many samples one is left out; 0: none"},
+    {"take", &Keys::take, "", "every so many samples one is taken, those that leave_out leaves out; 0: all"},
+    {"scale", &Keys::scale, "",
+     "no, or standard: features of mean 0 and variance 1 over the samples that take does not name"},
 };
 constexpr Field<Keys> of_csv[] = {
     {"target", &Keys::target, "", "column of the classes, from 0; -1: the last"},
@@ -102,7 +107,8 @@ NamedLogistic make_logistic(const std::string& scheme, const std::string& name,
       detail::choose_option(scheme, "two_classes", k.two_classes, {"binary", "multinomial"}) == 0
           ? LogisticOptions::TwoClasses::binary
           : LogisticOptions::TwoClasses::multinomial;
-  const Dataset data = load(scheme, name, k);
+  Dataset data = load(scheme, name, k);
+  detail::choose_samples(scheme, k, data);
   // A single large index in a small file must not ask for gigabytes.
   constexpr Index most = 1 << 26;
   if (data.features.size > most / static_cast<Index>(std::max<std::size_t>(1, data.classes.size()))) {

@@ -147,6 +147,28 @@ void TypedNetworkLinearization<T>::outer_product(const PanelStore<T>& delta, Con
   pass().add_outer({&term, 1}, batch_, scale(), out);
 }
 
+/// How often the diagonal goes back through the layers.
+template <class T>
+double TypedNetworkLinearization<T>::diagonal_passes(Model model) const {
+  switch (model) {
+    case Model::exact: {
+      Index units = 0;
+      for (const Index n : layer_units(plan())) {
+        units += n;
+      }
+      return static_cast<double>(units);
+    }
+    case Model::gauss_newton:
+    case Model::fisher:
+      return static_cast<double>(plan().output().units);
+    case Model::sampled_fisher:
+    case Model::empirical_fisher:
+    case Model::squared_mean_gradient:
+      break;
+  }
+  return 1;
+}
+
 template <class T>
 Offers TypedNetworkLinearization<T>::offers(Model model) const {
   const bool of_penalty = penalty().present() &&
@@ -160,6 +182,7 @@ Offers TypedNetworkLinearization<T>::offers(Model model) const {
   if (!penalty().present()) {
     out.product_work = 2 * weights + (exact ? 4 : 2) * upper;
     out.dense_work = static_cast<double>(size()) * (weights + (exact ? upper : 0.0));
+    out.diagonal_work = diagonal_passes(model) * (weights + upper);
   }
   return out;
 }

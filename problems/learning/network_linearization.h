@@ -53,6 +53,7 @@ class TypedNetworkLinearization final : public NetworkLinearization {
   Index size() const override { return plan().variables; }
   void product(Model model, ConstVectorRef v, VectorRef out) const override;
   Offers offers(Model model) const override;
+  double diagonal_passes(Model model) const;
   bool diagonal(Model model, VectorRef out) const override;
   bool recursive_diagonal(Recursion recursion, VectorRef out) const override;
   bool sampled_gradient(std::uint64_t draw, VectorRef out) const override;

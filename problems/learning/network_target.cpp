@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "core/option_checks.h"
 #include "kappa/random.h"
+#include "problems/io/samples.h"
 #include "problems/learning/network_plan.h"
 
 namespace kappa {
@@ -15,7 +17,7 @@ namespace {
 constexpr const char* scheme = "network";
 
 /// What the keys say.
-struct NetworkKeys {
+struct NetworkKeys : detail::SampleChoice {
   std::string activation = "tanh";
   std::string output = "linear";
   std::string loss = "softmax";
@@ -30,6 +32,7 @@ struct NetworkKeys {
 };
 
 constexpr Index generated_samples = 1000;
+constexpr Index first_samples = 10;
 
 constexpr Field<NetworkKeys> fields[] = {
     {"activation", &NetworkKeys::activation, "",
@@ -41,6 +44,11 @@ constexpr Field<NetworkKeys> fields[] = {
      "idx images, a folder of MNIST's files, FILE.csv or a libsvm file; none: generated"},
     {"samples", &NetworkKeys::samples, "",
      "samples taken from the beginning of the data, or generated; 0: all, or 1000"},
+    {"leave_out", &NetworkKeys::leave_out, "", "every so many samples one is left out; 0: none"},
+    {"take", &NetworkKeys::take, "",
+     "every so many samples one is taken, those that leave_out leaves out; 0: all"},
+    {"scale", &NetworkKeys::scale, "",
+     "no, or standard: features of mean 0 and variance 1 over the samples that take does not name"},
     {"decay", &NetworkKeys::decay, "", "weight decay: f has decay/2 times the squared weights"},
     {"contraction", &NetworkKeys::contraction, "",
      "of autoencoders: f has contraction/2 times the mean squared norm of the code's Jacobian to the "
@@ -258,12 +266,15 @@ NamedNetwork make_network(std::string_view name,
     data = load_data(keys);
     shorten(keys.samples, data);
   }
+  detail::choose_samples(scheme, keys, data);
   Network network(topology, data, options);
   std::vector<double> x0 = network.initial(static_cast<std::uint64_t>(keys.seed));
   std::string note = std::to_string(network.dimension()) + " variables, " + std::to_string(network.terms()) +
                      " samples" + (keys.data.empty() ? ", generated" : "") + ", loss " +
                      std::string(kappa::name(options.loss));
-  return {std::move(network), std::move(x0), std::move(note)};
+  std::vector<Index> first(static_cast<std::size_t>(std::min(first_samples, data.samples())));
+  std::iota(first.begin(), first.end(), Index{0});
+  return {std::move(network), std::move(x0), std::move(note), dense_rows(data.features, first)};
 }
 
 }  // namespace kappa

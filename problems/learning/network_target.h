@@ -26,6 +26,7 @@ struct NamedNetwork {
   Network network;
   std::vector<double> x0;
   std::string note;
+  Features first;  ///< the first samples, at most 10, dense
 };
 
 /// Throws Error for a name or a key that is not valid and for data that does not fit.

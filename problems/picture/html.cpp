@@ -9,6 +9,7 @@
 #include "kappa/options.h"
 #include "kappa/random.h"
 #include "problems/io/text_file.h"
+#include "problems/picture/base64.h"
 #include "problems/picture/page.h"
 #include "problems/picture/picture.h"
 #include "problems/pose_graph/rigid_motion.h"
@@ -100,22 +101,6 @@ struct View {
 
 // ------------------------------------------------------------------------------------------------ the data
 
-std::string base64(const std::string& bytes) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve(bytes.size() * 4 / 3 + 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t three = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      three = three << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k <= bytes.size() ? digits[three >> (18 - 6 * k) & 63u] : '=';
-    }
-  }
-  return out;
-}
-
 void append(std::string& out, std::uint32_t word) {
   for (int byte = 0; byte < 4; ++byte) {
     out += static_cast<char>(word >> (8 * byte) & 0xFFu);
@@ -133,7 +118,7 @@ std::string positions(const std::vector<double>& numbers, Index stride, const st
       append(bytes, std::bit_cast<std::uint32_t>(static_cast<float>(p[c])));
     }
   }
-  return base64(bytes);
+  return detail::base64(bytes);
 }
 
 std::string pairs(const std::vector<std::array<Index, 2>>& links) {
@@ -142,7 +127,7 @@ std::string pairs(const std::vector<std::array<Index, 2>>& links) {
     append(bytes, static_cast<std::uint32_t>(a));
     append(bytes, static_cast<std::uint32_t>(b));
   }
-  return base64(bytes);
+  return detail::base64(bytes);
 }
 
 std::string in_quotes(const std::string& text) {

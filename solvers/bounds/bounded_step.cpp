@@ -43,6 +43,9 @@ StepStatus BoundedStep::prepare(ConstVectorRef x, const Subproblem& model) {
     v->resize(n);
   }
   free_.reserve(static_cast<Index>(n), static_cast<Index>(room_.size()));
+  if (model.preconditioner != nullptr) {
+    free_preconditioner_.reserve(static_cast<Index>(n), static_cast<Index>(room_.size()));
+  }
   std::fill(shift_.begin(), shift_.end(), 0.0);
   direction_known_ = false;
   for (std::size_t k = 0; k < room_.size(); ++k) {
@@ -82,7 +85,12 @@ StepStatus BoundedStep::prepare_face() {
   }
   clear_held(face_gradient_);
   free_.restrict(model_->B, held_list_, shifted ? ConstVectorRef(shift_) : ConstVectorRef());
-  return solver_->prepare({free_, face_gradient_, model_->metric, model_->interrupt});
+  const bool preconditioned = model_->preconditioner != nullptr;
+  if (preconditioned) {
+    free_preconditioner_.restrict(*model_->preconditioner, held_list_, {});
+  }
+  return solver_->prepare({free_, face_gradient_, model_->metric, model_->interrupt,
+                           preconditioned ? &free_preconditioner_ : nullptr});
 }
 
 void BoundedStep::clear_held(VectorRef step) const {

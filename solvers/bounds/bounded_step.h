@@ -102,6 +102,7 @@ class BoundedStep {
   std::vector<double> face_gradient_, target_, direction_;
   Point best_, trial_;
   FreeOperator free_;
+  FreeOperator free_preconditioner_;
   bool on_first_face_ = true;  ///< what the solver was prepared for last
   bool walked_ = false;        ///< the last settle() met a bound
   // The direction of a line search.

@@ -11,6 +11,7 @@
 
 #include "core/parallel.h"
 #include "kappa/covariance.h"
+#include "solvers/covariance/decompositions.h"
 #include "solvers/covariance/eliminated_inverse.h"
 #include "solvers/covariance/null_space_report.h"
 #include "solvers/covariance/scaled_information.h"
@@ -202,7 +203,7 @@ void BlockCovariance::Impl::refine(const Linearization& linearization, Dense& Y)
       defect.col(j) = D.asDiagonal() * v;
     }
     Y -= inverse.apply(defect);
-    Y = Eigen::HouseholderQR<Dense>(Y).householderQ() * Dense::Identity(Y.rows(), Y.cols());
+    Y = detail::orthonormal(Y);
   }
 }
 
@@ -223,7 +224,7 @@ void BlockCovariance::Impl::project(const Dense& Y) {
   };
   N = Y;
   in_units(N);
-  N = Eigen::HouseholderQR<Dense>(N).householderQ() * Dense::Identity(N.rows(), N.cols());
+  N = detail::orthonormal(N);
   // B' = D (I - Q Q'), and N is orthogonal to Q.
   const Eigen::Map<const Eigen::VectorXd> D(information.scale().data(), s.size());
   M = inverse.apply(D.asDiagonal() * N);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/parallel.h"
+#include "solvers/covariance/decompositions.h"
 #include "solvers/linear/reduced_choice.h"
 #include "solvers/text.h"
 
@@ -187,19 +188,19 @@ bool EliminatedInverse::choose_null_vectors(const ReducedInverse::NearNull& near
   if (gram && !gram(full, A)) {
     A = near.values.asDiagonal();
   }
-  const Eigen::GeneralizedSelfAdjointEigenSolver<Dense> ritz(A, lengths);
-  if (ritz.info() != Eigen::Success || ritz.eigenvalues()(0) < -std::max(options_.null_tolerance, certain)) {
+  const EigenPairs ritz = eigen_pairs(A, lengths);
+  if (!ritz.found || ritz.values(0) < -std::max(options_.null_tolerance, certain)) {
     return false;
   }
-  const Index nullity = (ritz.eigenvalues().array() <= options_.null_tolerance).count();
-  if (nullity < ritz.eigenvalues().size()) {
-    weakest_ = ritz.eigenvalues()(nullity);
+  const Index nullity = (ritz.values.array() <= options_.null_tolerance).count();
+  if (nullity < ritz.values.size()) {
+    weakest_ = ritz.values(nullity);
   }
   if (nullity > 0) {
-    const Dense combination = ritz.eigenvectors().leftCols(nullity);
+    const Dense combination = ritz.vectors.leftCols(nullity);
     null_vectors_ = full * combination;  // orthonormal, by the choice of the Gram matrix
     const Dense part = near.vectors * combination;
-    reduced_null = Eigen::HouseholderQR<Dense>(part).householderQ() * Dense::Identity(part.rows(), nullity);
+    reduced_null = orthonormal(part);
   }
   return true;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "solvers/covariance/decompositions.h"
 #include "solvers/text.h"
 
 namespace kappa {
@@ -151,19 +152,19 @@ class Report {
 
   /// Directions in the span of Z and the null space that are not among those found yet.
   void find_combinations(const Dense& Z, Index part) {
-    const Eigen::ColPivHouseholderQR<Dense> qr(Z);
-    const Index rank = qr.rank();
+    const PivotedQr qr = pivoted_qr(Z);
+    const Index rank = qr.rank;
     if (rank == 0) {
       return;
     }
-    const Dense basis = qr.householderQ() * Dense::Identity(Z.rows(), rank);
+    const Dense& basis = qr.basis;
     Dense inside(basis.rows(), rank);
     for (Index j = 0; j < rank; ++j) {
       inside.col(j) = project(basis.col(j));
     }
-    const Eigen::SelfAdjointEigenSolver<Dense> cosines(inside.transpose() * inside);
-    for (Index j = rank - 1; j >= 0 && cosines.eigenvalues()(j) >= 1 - outside; --j) {
-      const Vector direction = inside * cosines.eigenvectors().col(j);
+    const EigenPairs cosines = eigen_pairs(inside.transpose() * inside);
+    for (Index j = rank - 1; j >= 0 && cosines.values(j) >= 1 - outside; --j) {
+      const Vector direction = inside * cosines.vectors.col(j);
       const Vector coefficients = qr.solve(direction);
       if (add_found(direction)) {
         add(combination(coefficients) + part_name(part), direction, true);
@@ -233,14 +234,13 @@ class Report {
       return;
     }
     const Dense left = Y_ - found_ * (found_.transpose() * Y_);
-    const Eigen::ColPivHouseholderQR<Dense> span(left);
     const Index rank = std::min(rest, Y_.cols());
-    Dense basis = span.householderQ() * Dense::Identity(left.rows(), rank);
+    Dense basis = pivoted_qr(left, rank).basis;
     // Each of the pivoted variables moves in one direction alone.
-    const Eigen::ColPivHouseholderQR<Dense> pivots(basis.transpose());
+    const std::vector<Index> pivots = pivoted_qr(basis.transpose()).order;
     Dense chosen(rank, rank);
     for (Index j = 0; j < rank; ++j) {
-      chosen.row(j) = basis.row(pivots.colsPermutation().indices()(j));
+      chosen.row(j) = basis.row(pivots[at(j)]);
     }
     basis = (chosen.transpose().partialPivLu().solve(basis.transpose())).transpose().eval();
     for (Index j = 0; j < rank; ++j) {

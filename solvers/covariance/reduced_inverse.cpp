@@ -7,6 +7,7 @@
 
 #include "core/parallel.h"
 #include "kappa/random.h"
+#include "solvers/covariance/decompositions.h"
 #include "solvers/linear/symmetric_eigen.h"
 
 namespace kappa::detail {
@@ -42,10 +43,6 @@ Dense times(const BlockMatrix& S, const Dense& X) {
     S.multiply({X.col(j).data(), rows}, {out.col(j).data(), rows});
   }
   return out;
-}
-
-void orthonormalize(Dense& X) {
-  X = Eigen::HouseholderQR<Dense>(X).householderQ() * Dense::Identity(X.rows(), X.cols());
 }
 
 /// Columns [0, keep) stay, the others become random.
@@ -149,12 +146,12 @@ ReducedInverse::NearNull ReducedInverse::near_null(const BlockMatrix& S, const N
     Index below = 0;
     for (Index iteration = 0; iteration < most_iterations; ++iteration) {
       solve(Q);
-      orthonormalize(Q);
+      Q = orthonormal(Q);
       Dense SQ = times(S, Q);
-      const Eigen::SelfAdjointEigenSolver<Dense> ritz(Q.transpose() * SQ);
-      Q *= ritz.eigenvectors();
-      SQ *= ritz.eigenvectors();
-      out.values = ritz.eigenvalues();
+      const EigenPairs ritz = eigen_pairs(Q.transpose() * SQ);
+      Q *= ritz.vectors;
+      SQ *= ritz.vectors;
+      out.values = ritz.values;
       below = (out.values.array() <= near.certain).count();
       const double residual =
           below == 0 ? 0.0 : (SQ - Q * out.values.asDiagonal()).leftCols(below).colwise().norm().maxCoeff();
@@ -192,9 +189,9 @@ double ReducedInverse::factor(const BlockMatrix& S, const Eigen::MatrixXd& null_
   } else {
     std::vector<double> pins(at(n), 0.0);
     if (null_basis.cols() > 0) {
-      const Eigen::ColPivHouseholderQR<Dense> qr(null_basis.transpose());
+      const std::vector<Index> order = pivoted_qr(null_basis.transpose()).order;
       for (Index k = 0; k < null_basis.cols(); ++k) {
-        pins[at(qr.colsPermutation().indices()(k))] = 1;
+        pins[at(order[at(k)])] = 1;
       }
     }
     if (sparse_.factor(S, 1, pins) >= 0) {

@@ -5,6 +5,7 @@
 
 #include "core/parallel.h"
 #include "core/vector.h"
+#include "solvers/covariance/decompositions.h"
 
 namespace kappa::detail {
 namespace {
@@ -116,21 +117,20 @@ Index ScaledInformation::find_nulls(double null_tolerance) {
       if (A.rows() == 0 || well_determined(A)) {
         continue;
       }
-      const Eigen::SelfAdjointEigenSolver<Dense> eigen(A);
-      const Index small = (eigen.eigenvalues().array() <= null_tolerance).count();
+      const EigenPairs eigen = eigen_pairs(A);
+      const Index small = (eigen.values.array() <= null_tolerance).count();
       const double rounding = std::max(null_tolerance, 16 * epsilon * static_cast<double>(A.rows()));
-      if (eigen.info() != Eigen::Success || eigen.eigenvalues()(0) < -rounding) {
+      if (!eigen.found || eigen.values(0) < -rounding) {
         wrong[at(chunk)] = wrong[at(chunk)] < 0 ? s.offset[at(b)] : wrong[at(chunk)];
         continue;
       }
       if (small == 0) {
         continue;
       }
-      const Dense V = eigen.eigenvectors().leftCols(small);
+      const Dense V = eigen.vectors.leftCols(small);
       const Eigen::Map<const Eigen::VectorXd> D(D_.data() + s.offset[at(b)], A.rows());
       const Dense unscaled = D.asDiagonal() * V;
-      found[at(chunk)].push_back(
-          {b, V, Eigen::HouseholderQR<Dense>(unscaled).householderQ() * Dense::Identity(A.rows(), small)});
+      found[at(chunk)].push_back({b, V, orthonormal(unscaled)});
     }
   });
   for (std::size_t chunk = 0; chunk < found.size(); ++chunk) {

@@ -1,4 +1,4 @@
-// diagonal: B = diag(b_1 .. b_n), the diagonal of the Hessian or of the Gauss-Newton matrix.
+// diagonal: B = diag(b_1 .. b_n), the diagonal of the Hessian or of another second-order model.
 //
 // Use it where variables couple weakly, or as a cheap curvature for very large n: a step costs n divisions.
 // The diagonal comes from the linearization where it has one, from its blocks or its root, and otherwise
@@ -27,7 +27,8 @@ struct DiagonalOptions {
 
 constexpr Field<DiagonalOptions> fields[] = {
     {"model", &DiagonalOptions::model, "Becker & LeCun 1988",
-     "whose diagonal: exact (entries may be negative) or gauss-newton (entries are not negative)"},
+     "whose diagonal: exact (entries may be negative), gauss-newton, fisher, sampled-fisher, "
+     "empirical-fisher or squared-mean-gradient (entries are not negative)"},
     {"product_limit", &DiagonalOptions::product_limit,
      "n products a point cost less than a dense factorisation of this size",
      "largest n for which a diagonal that the problem does not give is computed by n products at each point; "
@@ -73,13 +74,15 @@ CurvaturePart diagonal_part() {
   CurvaturePart out;
   out.info.kind = PartKind::curvature;
   out.info.name = "diagonal";
-  out.info.summary = "The diagonal of the Hessian or of the Gauss-Newton matrix.";
+  out.info.summary = "The diagonal of the Hessian or of another second-order model.";
   out.info.source = "Becker & LeCun 1988; LeCun, Denker & Solla 1989";
   out.info.options = describe_options<DiagonalOptions>(fields);
   out.make = [](const Options& given) -> std::unique_ptr<Curvature> {
     const auto options = read_options<DiagonalOptions>(part, given, fields);
     const Model model =
-        detail::choose_model(part, "model", options.model, {Model::exact, Model::gauss_newton});
+        detail::choose_model(part, "model", options.model,
+                             {Model::exact, Model::gauss_newton, Model::fisher, Model::sampled_fisher,
+                              Model::empirical_fisher, Model::squared_mean_gradient});
     detail::require_option(options.product_limit >= 0, part, "product_limit",
                            static_cast<std::int64_t>(options.product_limit), "it must not be negative");
     return std::make_unique<Diagonal>(model, options.product_limit);

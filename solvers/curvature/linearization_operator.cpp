@@ -17,7 +17,13 @@ void LinearizationOperator::multiply(ConstVectorRef v, VectorRef out) const {
 }
 
 bool LinearizationOperator::diagonal(VectorRef out) const {
-  return passes(Capability::diagonal) && linearization().diagonal(model_, out);
+  if (!passes(Capability::diagonal) || !linearization().diagonal(model_, out)) {
+    return false;
+  }
+  // One as cheap as a product goes unnoticed beside the products of a step.
+  const Index cost = linearization().offers(model_).diagonal_products();
+  products_ += cost > 1 ? cost : 0;
+  return true;
 }
 
 bool LinearizationOperator::dense(MatrixRef out) const {
@@ -39,7 +45,8 @@ Offers LinearizationOperator::offers() const {
           .blocks = given.blocks && passes(Capability::blocks),
           .root = given.root && passes(Capability::root),
           .dense_work = given.dense_work,
-          .product_work = given.product_work};
+          .product_work = given.product_work,
+          .diagonal_work = given.diagonal_work};
 }
 
 Curvature::Status LinearizationCurvature::refresh(const Evaluation& now, const Evaluation*, ConstVectorRef) {

@@ -27,6 +27,7 @@ bool ModelDiagonal::compute(const Linearization& linearization, VectorRef out) {
 
 bool ModelDiagonal::ask(const Linearization& linearization, VectorRef out) {
   if (linearization.diagonal(model_, out)) {
+    products_ += linearization.offers(model_).diagonal_products();
     return true;
   }
   if (const BlockMatrix* blocks = linearization.blocks(model_)) {

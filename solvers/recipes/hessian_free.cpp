@@ -11,6 +11,7 @@ Method hessian_free(const HessianFree& parts) {
   m.curvature = parts.curvature;
   m.step = parts.step;
   m.acceptance = parts.acceptance;
+  m.preconditioner = parts.preconditioner;
   m.metric = parts.metric;
   m.batch = parts.batch;
   return m;

@@ -11,6 +11,7 @@ Method levenberg_marquardt(const LevenbergMarquardt& parts) {
   m.curvature = parts.curvature;
   m.step = parts.step;
   m.acceptance = parts.acceptance;
+  m.preconditioner = parts.preconditioner;
   m.metric = parts.metric;
   m.inner = parts.inner;
   m.backtracking = parts.backtracking;

@@ -45,12 +45,19 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
   const double radius = task.radius == infinity ? infinity : std::min(task.radius / gamma, 1e300);
   CgResult out;
   std::fill(d.begin(), d.end(), 0.0);
+  const auto precondition = [&] {
+    if (task.preconditioner != nullptr) {
+      return task.preconditioner->apply(r_, z_);
+    }
+    loop_.multiply(task.inverse, r_, z_);
+    return true;
+  };
   loop_.set_scaled(1 / gamma, model.gradient, r_);
-  loop_.multiply(task.inverse, r_, z_);
+  const bool solved = precondition();
   loop_.set_scaled(-1, z_, p_);
   double rz = loop_.dot(r_, z_);
   const double start = std::sqrt(rz);
-  if (!std::isfinite(start)) {
+  if (!solved || !std::isfinite(start)) {
     return out;
   }
   const auto finish = [&](CgResult::End end) {
@@ -101,10 +108,10 @@ CgResult ConjugateGradient::minimize(const CgTask& task, VectorRef d) {
     }
     loop_.add_scaled(alpha, p_, d);
     loop_.add_scaled(alpha, q_, r_);
-    loop_.multiply(task.inverse, r_, z_);
+    const bool still = precondition();
     out.decrease += 0.5 * alpha * rz;
     const double next = loop_.dot(r_, z_);
-    if (!std::isfinite(next)) {
+    if (!still || !std::isfinite(next)) {
       return finish(CgResult::End::failed);
     }
     if (std::sqrt(next) <= task.tolerance * start) {

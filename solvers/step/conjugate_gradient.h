@@ -21,6 +21,7 @@
 
 #include "core/vector_loop.h"
 #include "kappa/step.h"
+#include "solvers/step/preconditioner.h"
 
 namespace kappa::detail {
 
@@ -37,7 +38,8 @@ struct Forcing {
 
 struct CgTask {
   const Subproblem& subproblem;
-  ConstVectorRef inverse;  ///< diagonal of the preconditioner's inverse
+  ConstVectorRef inverse = {};               ///< diagonal of the preconditioner's inverse
+  Preconditioner* preconditioner = nullptr;  ///< instead of that, damping set
   double damping = 0;
   double radius = infinity;
   double tolerance = 0.5;  ///< eta

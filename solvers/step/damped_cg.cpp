@@ -1,9 +1,9 @@
 // The damped step by conjugate gradients: (B + lambda W) d = -g to a relative residual.
 //
-// Use it for large problems with damping, where only products with B are to be had. The preconditioner is the
-// diagonal of B + lambda W where B offers one, otherwise W. A direction without positive curvature ends the
-// solve as indefinite, so that the acceptance raises the damping; at the limit of iterations the last iterate
-// is the step (every iterate lowers the model).
+// Use it for large problems with damping, where only products with B are to be had. The preconditioner
+// (preconditioner.h) is the method's, or the diagonal of B + lambda W where B offers one, otherwise W. A
+// direction without positive curvature ends the solve as indefinite, so that the acceptance raises the
+// damping; at the limit of iterations the last iterate is the step (every iterate lowers the model).
 //
 // The predicted decrease is the sum of what each iteration gained plus lambda/2 |d|_W^2, all terms positive:
 // the model's at the step as returned, converged or not. Limit: boundary where lambda |d|_W^2 exceeds a tenth
@@ -45,12 +45,8 @@ class DampedCg final : public StepSolver {
 
   StepStatus prepare(const Subproblem& subproblem) override {
     subproblem_.emplace(subproblem);
-    const auto n = static_cast<std::size_t>(subproblem.B.size());
     cg_.reserve(subproblem.B.size());
-    inverse_.resize(n);
-    diagonal_.resize(n);
-    has_diagonal_ = subproblem.B.offers().diagonal && subproblem.B.diagonal(diagonal_);
-    ready_ = detail::all_finite(subproblem.gradient) && (!has_diagonal_ || detail::all_finite(diagonal_));
+    ready_ = detail::all_finite(subproblem.gradient) && preconditioner_.prepare(subproblem);
     if (!ready_) {
       return StepStatus::failed;
     }
@@ -64,13 +60,9 @@ class DampedCg final : public StepSolver {
     if (!ready_ || !(lambda >= 0 && std::isfinite(lambda))) {
       return detail::no_step(StepStatus::failed, step);
     }
-    const ConstVectorRef weights = subproblem_->metric.weights();
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      const double entry = has_diagonal_ ? diagonal_[i] + lambda * weights[i] : weights[i];
-      inverse_[i] = 1 / (entry > 0 ? entry : weights[i]);
-    }
+    preconditioner_.set_damping(lambda);
     const detail::CgResult cg = cg_.minimize({.subproblem = *subproblem_,
-                                              .inverse = inverse_,
+                                              .preconditioner = &preconditioner_,
                                               .damping = lambda,
                                               .tolerance = tolerance_,
                                               .max_iterations = forcing_.limit(subproblem_->B.size())},
@@ -103,9 +95,8 @@ class DampedCg final : public StepSolver {
   detail::Forcing forcing_;
   std::optional<Subproblem> subproblem_;
   detail::ConjugateGradient cg_;
-  std::vector<double> inverse_, diagonal_;
+  detail::Preconditioner preconditioner_;
   double tolerance_ = 0;
-  bool has_diagonal_ = false;
   bool ready_ = false;
 };
 
@@ -119,6 +110,7 @@ StepPart damped_cg_part() {
   out.info.source = "Dembo, Eisenstat & Steihaug 1982; Wright & Holt 1985";
   out.info.options = describe_options<DampedCgOptions>(fields);
   out.control = ControlKind::damping;
+  out.preconditioned = true;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
     return std::make_unique<DampedCg>(
         detail::forcing(part, read_options<DampedCgOptions>(part, given, fields)));

@@ -7,7 +7,8 @@
 //     i > k,  phi_i < 0,  (phi_i - phi_{i-k}) / phi_i < k eps,   k = max(10, 0.1 i),  eps = 5e-4,
 //
 // with iterates saved at i = ceil(gamma^j), gamma = 1.3, for acceptance `martens-damping` to walk back over.
-// The preconditioner is the diagonal (|B_ii| + lambda W_i)^0.75 where B offers its diagonal, otherwise W.
+// The preconditioner is that of the method (preconditioner.h): another curvature's own damped solve or its
+// diagonal (|P_ii| + lambda W_i)^0.75; by itself that of B where it is cheap, otherwise W.
 //
 // Use it for networks and other problems of many variables, with curvature outer-product or hessian-free. The
 // test of progress ends a solve where further iterations gain little, whatever their residuals say: in an
@@ -31,6 +32,7 @@
 #include "kappa/bulk_vector.h"
 #include "solvers/step/model.h"
 #include "solvers/step/parts.h"
+#include "solvers/step/preconditioner.h"
 
 namespace kappa {
 namespace {
@@ -86,14 +88,13 @@ class HessianFreeStep final : public StepSolver {
     const auto n = static_cast<std::size_t>(subproblem.B.size());
     has_last_ = has_last_ && last_.size() == n;
     loop_.reserve(subproblem.B.size());
-    for (std::vector<double>* v : {&diagonal_, &inverse_, &r_, &z_, &p_, &q_, &last_, &start_, &product_}) {
+    for (std::vector<double>* v : {&r_, &z_, &p_, &q_, &last_, &start_, &product_}) {
       v->resize(n);
     }
     iterates_.resize(n * save_at_.size());
     saved_.clear();
-    has_diagonal_ =
-        options_.exponent > 0 && subproblem.B.offers().diagonal && subproblem.B.diagonal(diagonal_);
-    ready_ = detail::all_finite(subproblem.gradient) && (!has_diagonal_ || detail::all_finite(diagonal_));
+    ready_ =
+        detail::all_finite(subproblem.gradient) && preconditioner_.prepare(subproblem, options_.exponent);
     if (!ready_) {
       return StepStatus::failed;
     }
@@ -114,7 +115,7 @@ class HessianFreeStep final : public StepSolver {
       return detail::no_step(StepStatus::failed, step);
     }
     iterations_ = 0;
-    precondition();
+    preconditioner_.set_damping(lambda_);
     begin(step);
     const End end = iterate(step);
     if (end == End::failed || end == End::interrupted) {
@@ -166,18 +167,6 @@ class HessianFreeStep final : public StepSolver {
     double value;  ///< phi
   };
 
-  /// M^-1 with M = (|B_ii| + lambda W_i)^exponent, or W.
-  void precondition() {
-    const ConstVectorRef w = subproblem_->metric.weights();
-    loop_.each([&](Index begin, Index end) {
-      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-        const double entry =
-            has_diagonal_ ? std::pow(std::abs(diagonal_[i]) + lambda_ * w[i], options_.exponent) : w[i];
-        inverse_[i] = 1 / (entry > 0 && std::isfinite(entry) ? entry : w[i]);
-      }
-    });
-  }
-
   /// The first iterate, its residual (B + lambda W) d + g and phi.
   void begin(VectorRef d) {
     const ConstVectorRef g = subproblem_->gradient;
@@ -207,13 +196,13 @@ class HessianFreeStep final : public StepSolver {
   End iterate(VectorRef d) {
     const Subproblem& model = *subproblem_;
     const ConstVectorRef w = model.metric.weights();
-    loop_.multiply(inverse_, model.gradient, z_);
+    bool solved = preconditioner_.apply(model.gradient, z_);
     const double scale = loop_.dot(model.gradient, z_);
-    loop_.multiply(inverse_, r_, z_);
+    solved = preconditioner_.apply(r_, z_) && solved;
     loop_.set_scaled(-1, z_, p_);
     double rz = loop_.dot(r_, z_);
     phi_[0] = value_;
-    if (!std::isfinite(rz) || !std::isfinite(scale)) {
+    if (!solved || !std::isfinite(rz) || !std::isfinite(scale)) {
       return End::failed;
     }
     std::size_t next_saved = 0;
@@ -239,10 +228,10 @@ class HessianFreeStep final : public StepSolver {
       const double alpha = rz / curvature;
       loop_.add_scaled(alpha, p_, d);
       loop_.add_scaled(alpha, q_, r_);
-      loop_.multiply(inverse_, r_, z_);
+      solved = preconditioner_.apply(r_, z_);
       value_ -= 0.5 * alpha * rz;
       const double next = loop_.dot(r_, z_);
-      if (!std::isfinite(next) || !std::isfinite(value_)) {
+      if (!solved || !std::isfinite(next) || !std::isfinite(value_)) {
         return End::failed;
       }
       ++iterations_;
@@ -285,7 +274,8 @@ class HessianFreeStep final : public StepSolver {
   std::vector<Index> save_at_;  ///< ascending
   std::optional<Subproblem> subproblem_;
   detail::VectorLoop loop_;
-  std::vector<double> diagonal_, inverse_, r_, z_, p_, q_;
+  detail::Preconditioner preconditioner_;
+  std::vector<double> r_, z_, p_, q_;
   std::vector<double> last_;             ///< of the last solve
   std::vector<double> start_, product_;  ///< warm_start times that of the last point, and B times this
   std::vector<double> phi_;              ///< by iteration
@@ -294,7 +284,6 @@ class HessianFreeStep final : public StepSolver {
   double lambda_ = 0;
   double value_ = 0;  ///< phi at the iterate
   Index iterations_ = 0;
-  bool has_diagonal_ = false;
   bool has_last_ = false;
   bool warm_ = false;
   bool ready_ = false;
@@ -327,6 +316,7 @@ StepPart hessian_free_step_part() {
   out.info.source = "Martens 2010";
   out.info.options = describe_options<HessianFreeStepOptions>(fields);
   out.control = ControlKind::damping;
+  out.preconditioned = true;
   out.make = [](const Options& given) -> std::unique_ptr<StepSolver> {
     return std::make_unique<HessianFreeStep>(checked(given));
   };

@@ -99,6 +99,8 @@ std::vector<Recipe> recipes() {
       {"newton-mr", newton({.step = {"newton-mr"}, .acceptance = {"armijo"}})},
       {"levenberg-marquardt shifted-lanczos", levenberg_marquardt({.step = {"shifted-lanczos"}})},
       {"hessian-free", hessian_free()},
+      {"hessian-free preconditioned",
+       hessian_free({.preconditioner = {"diagonal", {{"model", std::string("gauss-newton")}}}})},
       {"hessian-free mini-batch", hessian_free({.batch = {.size = 40, .seed = 1, .curvature_size = 20}})},
       {"cubic-newton", cubic_newton()},
       {"regularized-newton", regularized_newton()},

@@ -334,6 +334,52 @@ TEST_CASE("kappa-bench counts what every pair of curvature and optimizer solves"
   }
 }
 
+TEST_CASE("kappa-bench network says that PyTorch is absent, or holds its derivatives against kappa's",
+          "[bench]") {
+  const Folder folder;
+  const std::string page = folder / "report";
+  const Finished absent =
+      bench(folder, "network --only dense --repeat 1 --python /no/such/python --report '" + page + "'");
+  INFO(absent.err);
+  REQUIRE(absent.status == 0);
+  CHECK(absent.out.find("PyTorch is absent: '/no/such/python' could not be run") != std::string::npos);
+  const std::string text = contents(page + "/index.html");
+  CHECK(text.find("Peer: PyTorch is absent") != std::string::npos);
+  CHECK(text.find("<h3>Exact dense Hessians</h3>") != std::string::npos);
+  CHECK(bench(folder, "network --only nothing").status == 2);
+
+  if (std::system("/usr/bin/python3 -c 'import torch' >/dev/null 2>&1") != 0) {
+    return;
+  }
+  const std::string file = folder / "results.json";
+  const Finished done =
+      bench(folder, "network --only 'double, 1024' --repeat 1 --threads 1 --json '" + file + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  const Json json = Json::parse(contents(file));
+  CHECK(json.at("peer").get<std::string>().starts_with("PyTorch "));
+  int compared = 0;
+  for (const Json& row : json.at("rows")) {
+    if (row.contains("difference")) {
+      ++compared;
+      CHECK(row.at("difference").get<double>() < 1e-12);
+    }
+  }
+  CHECK(compared == 3);
+}
+
+TEST_CASE("kappa-bench learning draws the filters of a network of square images", "[bench]") {
+  const Folder folder;
+  const std::string page = folder / "report";
+  const Finished done = bench(folder, "learning --only adam --epochs 1 --report '" + page + "'");
+  INFO(done.err);
+  REQUIRE(done.status == 0);
+  const std::string text = contents(page + "/index.html");
+  CHECK(text.find("Filters of the first layer, learned by adam") != std::string::npos);
+  CHECK(count(text, "src=\"data:image/png;base64,iVBORw0KGgo") == 1);
+  CHECK(text.find("best accuracy") != std::string::npos);
+}
+
 TEST_CASE("kappa-bench refuses a command line that makes no sense with status 2 and a sentence", "[bench]") {
   const Folder folder;
   struct Wrong {

@@ -403,11 +403,15 @@ TEST_CASE("each kind of wrong input ends with status 2 and one sentence that nam
        "--covariance a.txt: the name must end in .csv or .json"},
       {{"solve", "nist:Misra1a", "--of", "b*"},
        "--of names blocks for --covariance FILE, which is not given"},
-      {{"solve", "nist:Misra1a", "--picture", "a.png"}, "--picture a.png: the name must end in .html"},
+      {{"solve", "nist:Misra1a", "--picture", "a.gif"}, "--picture a.gif: the name must end in .html"},
+      {{"solve", "nist:Misra1a", "--picture", "/tmp/a.png"},
+       "--picture /tmp/a.png: there is nothing to draw of nist:Misra1a; .html and .ply are for bal: and g2o: "
+       "targets, .png for network: targets"},
+      {{"solve", "network:3-2", "--picture", "/tmp/a.png"}, "there is nothing to draw of network:3-2; "},
       {{"solve", "nist:Misra1a", "--picture", "/no/such/folder/a.ply"},
        "--picture /no/such/folder/a.ply: cannot be written: there is no folder"},
       {{"solve", "nist:Misra1a", "--picture", "/tmp/a.ply"},
-       "there is nothing to draw of nist:Misra1a; pictures are of bal: and g2o: targets"},
+       "there is nothing to draw of nist:Misra1a; .html and .ply are for bal: and g2o: targets"},
       {{"solve", "g2o:no-such.g2o"}, "no-such.g2o: cannot be read: "},
       {{"solve", "g2o:generated/cube"}, "unknown kind 'cube'"},
       {{"list", "nielson-damping"}, "the closest name is nielsen-damping"},
@@ -656,6 +660,24 @@ TEST_CASE("--picture draws bundles and graphs as a page or as a file for mesh vi
     CHECK(read_file(mesh).starts_with("ply\nformat binary_little_endian 1.0\n"));
   }
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 2);
+}
+
+TEST_CASE("--picture shows a network's filters, and samples above an autoencoder's reconstructions") {
+  const ScratchFolder folder;
+  const std::string file = folder.file("picture.png");
+  const auto size_of = [&](const std::string& target) {
+    CHECK(run({"solve", target, "--picture", file, "--max-iterations", "1"}).status == 1);
+    const std::string bytes = read_file(file);
+    REQUIRE(bytes.starts_with("\x89PNG\r\n\x1a\n"));
+    const auto word = [&](std::size_t at) {
+      return static_cast<unsigned char>(bytes[at + 2]) * 256 + static_cast<unsigned char>(bytes[at + 3]);
+    };
+    return std::pair(word(16), word(20));
+  };
+  // Tiles of 4 x 4 enlarged by 14, gaps of 14: 5 filters; 10 samples above as many reconstructions.
+  CHECK(size_of("network:16-5-3?samples=30") == std::pair(14 * 24, 14 * 4));
+  CHECK(size_of("network:16-5-16?samples=30&targets=features&loss=mean-square") ==
+        std::pair(14 * 49, 14 * 9));
 }
 
 TEST_CASE("--covariance writes blocks by name and says what is undetermined") {

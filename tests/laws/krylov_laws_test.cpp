@@ -327,6 +327,96 @@ TEST_CASE("hessian-free's alternatives are iterates of its conjugate gradients")
   CHECK(model.B.products == products);
 }
 
+TEST_CASE("conjugate gradients take the method's preconditioner") {
+  constexpr Index n = 80;
+  const Instance model = make_model(n, Kind::definite);
+  const Metric metric = identity(model.B);
+  const double lambda = 1e-3;
+  const Vector expected =
+      (as_matrix(model.B) + lambda * Matrix::Identity(n, n)).ldlt().solve(-as_vector(model.gradient));
+  struct Candidate {
+    StepPart part;
+    Options options;
+  };
+  for (const Candidate& candidate :
+       {Candidate{hessian_free_step_part(),
+                  {{"warm_start", 0.0}, {"progress", 0.0}, {"residual", 1e-10}, {"exponent", 1.0}}},
+        Candidate{
+            damped_cg_part(),
+            {{"forcing_cap", 1e-10}, {"forcing_floor", 1e-10}, {"max_iterations", std::int64_t{1000}}}}}) {
+    CAPTURE(candidate.part.info.name);
+    CHECK(candidate.part.preconditioned);
+    std::vector<double> step(n);
+    const auto solve = [&](const SymmetricOperator& B, const SymmetricOperator* P) {
+      const auto solver = candidate.part.make(candidate.options);
+      REQUIRE(solver->prepare({B, model.gradient, metric, nullptr, P}) == StepStatus::ok);
+      const StepReport report = solver->solve(Damping{lambda}, step);
+      REQUIRE(report.status == StepStatus::ok);
+      CHECK((as_vector(step) - expected).norm() <= 1e-7 * expected.norm());
+      return report.inner_iterations;
+    };
+    const test::DenseOperator bare(n, model.B.matrix(), {});
+    const Index plain = solve(bare, nullptr);
+
+    // One that solves the system itself leaves nothing to do; one near it, little.
+    test::DenseOperator own(n, model.B.matrix(), {});
+    own.solve = SolveKind::exact;
+    CHECK(solve(bare, &own) <= 2);
+    std::vector<double> near = model.B.matrix();
+    for (Index i = 0; i < n; ++i) {
+      near[static_cast<std::size_t>(i * (n + 1))] *= 1.3;
+    }
+    test::DenseOperator close(n, near, {});
+    close.solve = SolveKind::approximate;
+    CHECK(solve(bare, &close) < plain);
+
+    // A diagonal from elsewhere is used as B's own is.
+    const Index by_own_diagonal = solve(model.B, nullptr);
+    const std::vector<double> step_by_own = step;
+    CHECK(solve(bare, &model.B) == by_own_diagonal);
+    CHECK(step == step_by_own);
+
+    // One that cannot solve for this damping, as it is not definite there, does no harm.
+    std::vector<double> negative = model.B.matrix();
+    negative[0] = -1e3;
+    test::DenseOperator indefinite(n, negative, {});
+    indefinite.solve = SolveKind::exact;
+    CHECK(solve(bare, &indefinite) == plain);
+  }
+}
+
+TEST_CASE("a diagonal that costs many products is not taken for a preconditioner") {
+  struct Dear final : SymmetricOperator {
+    explicit Dear(const SymmetricOperator& from) : B(from) {}
+    Index size() const override { return B.size(); }
+    void multiply(ConstVectorRef v, VectorRef out) const override { B.multiply(v, out); }
+    bool diagonal(VectorRef out) const override {
+      ++asked;
+      return B.diagonal(out);
+    }
+    Offers offers() const override { return {.diagonal = true, .product_work = 1, .diagonal_work = 50}; }
+    const SymmetricOperator& B;
+    mutable int asked = 0;
+  };
+  const Instance model = make_model(20, Kind::definite);
+  const Dear dear(model.B);
+  CHECK(dear.offers().diagonal_products() == 50);
+  CHECK(model.B.offers().diagonal_products() == 1);
+  const Metric metric;
+  Metric measured = metric;
+  measured.update(test::DenseOperator(20, model.B.matrix(), {}));
+  for (const StepPart& part : {hessian_free_step_part(), damped_cg_part()}) {
+    const auto solver = part.make({});
+    std::vector<double> step(20);
+    REQUIRE(solver->prepare({dear, model.gradient, measured}) == StepStatus::ok);
+    CHECK(solver->solve(Damping{1.0}, step).status == StepStatus::ok);
+    CHECK(dear.asked == 0);
+    REQUIRE(solver->prepare({dear, model.gradient, measured, nullptr, &dear}) == StepStatus::ok);
+    CHECK(dear.asked == 1);  // where it is named it is wanted
+    dear.asked = 0;
+  }
+}
+
 TEST_CASE("hessian-free starts from the last solution and ends where progress is slow") {
   const Instance model = make_model(200, Kind::definite);
   const Metric metric = identity(model.B);

@@ -39,6 +39,8 @@ std::vector<Recipe> exact_recipes() {
   return {
       {"levenberg-marquardt exact", levenberg_marquardt({.curvature = {"exact"}})},
       {"levenberg-marquardt hessian-free", levenberg_marquardt({.curvature = {"hessian-free"}})},
+      {"levenberg-marquardt preconditioned",
+       levenberg_marquardt({.curvature = {"hessian-free"}, .preconditioner = {"diagonal"}})},
       {"levenberg-marquardt diagonal", levenberg_marquardt({.curvature = {"diagonal"}})},
       {"newton", newton()},
       {"newton steihaug", newton({.curvature = {"hessian-free"}})},

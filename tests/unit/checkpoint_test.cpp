@@ -101,6 +101,7 @@ std::vector<Method> batch_methods() {
       newton({.step = {"newton-mr"}, .acceptance = {"strong-wolfe"}}),
       levenberg_marquardt({.step = {"shifted-lanczos"}}),
       hessian_free(),
+      hessian_free({.preconditioner = {"diagonal", {{"model", "gauss-newton"}}}}),
       cubic_newton(),
       regularized_newton(),
       tron(),

@@ -35,6 +35,9 @@ std::string json(const Solved& solved) {
   out["problem"] = solved.target.address();
   out["method"] = {
       {"optimizer", r.optimizer}, {"curvature", r.curvature}, {"step", r.step}, {"acceptance", r.acceptance}};
+  if (!r.preconditioner.empty()) {
+    out["method"]["preconditioner"] = r.preconditioner;
+  }
   out["outcome"] = name(r.outcome);
   out["termination"] = name(r.termination);
   out["reason"] = r.reason;

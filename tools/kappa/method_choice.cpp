@@ -66,10 +66,17 @@ void apply(const Setting& setting, Method& method) {
   struct {
     const char* kind;
     Spec& part;
-  } parts[] = {{"curvature", method.curvature}, {"step", method.step}, {"acceptance", method.acceptance}};
+  } parts[] = {{"curvature", method.curvature},
+               {"step", method.step},
+               {"acceptance", method.acceptance},
+               {"preconditioner", method.preconditioner}};
   bool applied = false;
   for (auto& [kind, part] : parts) {
-    if (setting.part == kind || (setting.part == part.name && part.name != "auto")) {
+    const bool named = part.name != "auto" && part.name != "none";
+    // The options of a part that is chosen later are handed on, but for a preconditioner, which brings its
+    // own.
+    const bool by_kind = setting.part == kind && (named || &part != &method.preconditioner);
+    if (by_kind || (named && setting.part == part.name)) {
       part.options.set(setting.option, setting.value);
       applied = true;
     }
@@ -88,6 +95,9 @@ void check_options(const Method& method) {
     registry().step(method.step.name).make(method.step.options);
   }
   registry().acceptance(method.acceptance.name).make(method.acceptance.options);
+  if (method.preconditioner.name != "auto" && method.preconditioner.name != "none") {
+    registry().curvature(method.preconditioner.name).make(method.preconditioner.options);
+  }
 }
 
 }  // namespace
@@ -107,6 +117,7 @@ Method choose_method(const MethodChoice& choice) {
   replace(method.curvature, choice.curvature);
   replace(method.step, choice.step);
   replace(method.acceptance, choice.acceptance);
+  replace(method.preconditioner, choice.preconditioner);
   if (choice.acceptance && !choice.step && method.step.name != "auto" &&
       control_of_step(method.step) != control_of_acceptance(method.acceptance)) {
     method.step = {};

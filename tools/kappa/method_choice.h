@@ -16,6 +16,7 @@ struct MethodChoice {
   std::optional<std::string> curvature;
   std::optional<std::string> step;
   std::optional<std::string> acceptance;
+  std::optional<std::string> preconditioner;
   std::optional<std::string> metric;
   std::optional<Index> batch;
   std::optional<std::uint64_t> seed;

@@ -102,6 +102,9 @@ std::string summary(const Solved& solved) {
   table.add({"curvature", r.curvature});
   table.add({"step", r.step});
   table.add({"acceptance", r.acceptance});
+  if (!r.preconditioner.empty()) {
+    table.add({"preconditioner", r.preconditioner});
+  }
   table.add({"outcome", std::string(name(r.outcome)) + " (" + name(r.termination) + ")"});
   table.add({"reason", r.reason});
   table.add({"initial value", text("%.10g", r.initial_value)});

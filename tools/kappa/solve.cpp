@@ -68,7 +68,7 @@ int solve(const SolveArguments& given) {
   std::unique_ptr<Observer> observer = choose_observer(given);
   const Target target = load_target(given.target);
   if (!given.picture.empty()) {
-    check_drawable(target);
+    check_drawable(target, given.picture);
   }
   std::optional<Target> held_out;
   if (!given.validation.empty()) {

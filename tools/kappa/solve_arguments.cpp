@@ -60,6 +60,10 @@ void add_method(CLI::App& app, MethodChoice& method) {
   add(app, "--acceptance", "NAME", "Acceptance instead of the recipe's", [&](const std::string& text) {
     method.acceptance = text;
   })->group(group);
+  add(app, "--preconditioner", "NAME",
+      "Curvature that preconditions conjugate gradients, or none [the recipe's]",
+      [&](const std::string& text) { method.preconditioner = text; })
+      ->group(group);
   app.add_option("--set", method.settings, "An option of a part in use; may be given many times")
       ->type_name("PART.OPTION=VALUE")
       ->allow_extra_args(false)
@@ -165,9 +169,10 @@ void add_solve(CLI::App& app, Run& run) {
                    "Write the solution: as a BAL file for bal, a g2o file for g2o, else a number a line")
       ->type_name("FILE");
   command
-      ->add_option(
-          "--picture", given->picture,
-          "Draw it (bal, g2o): .html shows start and solution, .ply holds the solution for mesh viewers")
+      ->add_option("--picture", given->picture,
+                   "Draw it: .html shows start and solution (bal, g2o), .ply holds the solution for mesh "
+                   "viewers, .png "
+                   "shows what a network of images has learned")
       ->type_name("FILE");
   command
       ->add_option(
