@@ -170,8 +170,7 @@ class Kfac {
 
   void multiply(Vector v, Output out) const {
     if (!own_products_) {
-      ++products_;
-      now_->product(plugin::Model::gauss_newton, v, out);
+      network_product(v, out);
       return;
     }
     for (Layer& layer : layers_) {
@@ -218,6 +217,11 @@ class Kfac {
   }
 
  private:
+  void network_product(Vector v, Output out) const {
+    now_->product(plugin::Model::gauss_newton, v, out);
+    ++products_;
+  }
+
   /// The way from the last point, whose gradient may be one of other samples, so that it is not asked for.
   void keep_step(Vector x) {
     if (last_x_.size() == x.size()) {
@@ -300,8 +304,7 @@ class Kfac {
     const std::size_t n = out.size();
     product_.resize(n);
     const auto damped = [&](Vector v) {
-      ++products_;
-      now_->product(plugin::Model::gauss_newton, v, product_);
+      network_product(v, product_);
       for (std::size_t i = 0; i < n; ++i) {
         product_[i] += lambda * weights[i] * v[i];
       }
@@ -335,13 +338,13 @@ class Kfac {
   std::int64_t points_ = 0;
   std::int64_t updates_ = 0;
   std::int64_t updated_ = 0;  ///< the point of the last update
-  mutable std::int64_t products_ = 0;
   bool whole_ = true;
   double decay_of_weights_ = 0;
   std::optional<Point> now_;
   std::vector<double> last_x_, last_step_;
   mutable std::vector<Layer> layers_;
   mutable std::vector<double> product_;
+  mutable std::int64_t products_ = 0;  ///< of the network's model, and drawn gradients
   Eigen::VectorXd rows_;
 };
 

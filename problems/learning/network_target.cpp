@@ -182,6 +182,11 @@ Dataset generate(const NetworkTopology& topology, const NetworkOptions& options,
   for (const Index size : topology.inputs) {
     out.features.size += size;
   }
+  constexpr double most = 1e9;  // 8 GB
+  if (static_cast<double>(out.features.samples) * static_cast<double>(out.features.size) > most) {
+    throw Error("network: " + std::to_string(out.features.samples) + " generated samples of " +
+                std::to_string(out.features.size) + " features do not fit into 8 GB; ask for fewer samples");
+  }
   const auto seed = static_cast<std::uint64_t>(keys.seed);
   const CounterRandom random(seed, 1);
   const auto values = static_cast<std::uint64_t>(out.features.samples * out.features.size);

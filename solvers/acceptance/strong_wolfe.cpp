@@ -10,8 +10,9 @@
 // two lengths, the bracket [low, high], every further trial lies strictly inside and makes it shorter: by
 // cubic interpolation, at least `margin` of the bracket away from its ends, and by halving where two trials
 // did not shorten it to 2/3. `low` always is the best length known that decreases enough; it is the kept
-// trial. A trial outside the domain is a high end, and the next is halfway to it. Values that differ by
-// rounding alone are not compared: then the sign of the slope decides (Hager & Zhang).
+// trial. A trial outside the domain is a high end, and the next is halfway to it; after a second one in a
+// row, `margin` of the way, for a direction of small curvature may lead a million times too far. Values that
+// differ by rounding alone are not compared: then the sign of the slope decides (Hager & Zhang).
 //
 // After `max_trials`, or where the bracket is empty to rounding, the kept trial is accepted, although its
 // slope is too large; without one the search gives up. So does a direction that does not descend. Where
@@ -103,8 +104,10 @@ class StrongWolfe final : public Acceptance {
     if (standing == Standing::unusable || !std::isfinite(trial.slope)) {
       high_ = {alpha, infinity, infinity};
       bracketed_ = true;
+      ++outside_;
       return go_on(Verdict::Keep::no, control);
     }
+    outside_ = 0;
     return judge_point({alpha, -trial.decrease(), trial.slope / alpha}, trial, control);
   }
 
@@ -119,7 +122,7 @@ class StrongWolfe final : public Acceptance {
     low_ = high_ = before_ = {};
     bracketed_ = halve_ = false;
     kept_ = 0;
-    trials_ = 0;
+    trials_ = outside_ = 0;
     width_ = infinity;
     return StepLength{options_.initial};
   }
@@ -183,7 +186,7 @@ class StrongWolfe final : public Acceptance {
 
   double inside() {
     const double width = std::abs(high_.alpha - low_.alpha);
-    const double middle = low_.alpha + 0.5 * (high_.alpha - low_.alpha);
+    const double middle = low_.alpha + (outside_ > 1 ? options_.margin : 0.5) * (high_.alpha - low_.alpha);
     const bool slow = width > 2.0 / 3.0 * width_;
     const bool halve = !high_.known() || (slow && halve_);
     halve_ = slow && !halve;
@@ -203,6 +206,7 @@ class StrongWolfe final : public Acceptance {
   double most_ = infinity;  // largest length: the option's, or that of the first bound
   double kept_ = 0;         // length of the kept trial, or 0
   Index trials_ = 0;
+  Index outside_ = 0;  // trials in a row outside the domain
 };
 
 StrongWolfeOptions checked(const Options& given) {

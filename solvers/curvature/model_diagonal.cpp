@@ -27,7 +27,8 @@ bool ModelDiagonal::compute(const Linearization& linearization, VectorRef out) {
 
 bool ModelDiagonal::ask(const Linearization& linearization, VectorRef out) {
   if (linearization.diagonal(model_, out)) {
-    products_ += linearization.offers(model_).diagonal_products();
+    const Offers offers = linearization.offers(model_);
+    products_ += offers.diagonal_work > 0 ? offers.diagonal_products() : 0;
     return true;
   }
   if (const BlockMatrix* blocks = linearization.blocks(model_)) {

@@ -92,13 +92,15 @@ void LanczosBasis::make_orthogonal(Index k, VectorRef v) {
 }
 
 bool LanczosBasis::make_unit_orthogonal(Index k, VectorRef v) {
-  double length = 0;
   for (int pass = 0; pass < 2; ++pass) {
     make_orthogonal(k, v);
-    length = loop_.norm(v);
+    const double length = loop_.norm(v);
+    if (!(length > 0)) {
+      return false;
+    }
     loop_.set_scaled(1 / length, v, v);
   }
-  return length > 0;
+  return true;
 }
 
 LanczosBasis::Growth LanczosBasis::extend() {
@@ -123,8 +125,10 @@ LanczosBasis::Growth LanczosBasis::extend() {
   has_next_ = beta_.back() > 0;
   if (has_next_) {
     loop_.set_scaled(1 / beta, next_, vector(k + 1));
-    if (!coupled_ && k + 1 < stored_) {  // rounding has a say in its direction
-      make_unit_orthogonal(k + 1, vector(k + 1));
+    // Rounding has a say in its direction, and nothing may be left of it.
+    if (!coupled_ && k + 1 < stored_ && !make_unit_orthogonal(k + 1, vector(k + 1))) {
+      beta_.back() = 0;
+      has_next_ = false;
     }
   }
   return Growth::ok;

@@ -71,6 +71,9 @@ class NewtonMr final : public StepSolver {
     const double length = along_residual ? std::max(reach / loop_.norm(r_), length_) : 1;
     loop_.set_scaled(length * unit, along_residual ? r_ : x_, p);
     loop_.multiply(root_inverse_, p, p);
+    if (along_residual && loop_.dot(p, subproblem.gradient) > 0) {
+      loop_.set_scaled(-1, p, p);  // rounding took its slope from it; the curvature is that of either sign
+    }
     subproblem.B.multiply(p, q_);
     const bool downhill = direction_.settle(subproblem, loop_.dot(p, q_), iterations);
     return downhill ? StepStatus::ok : StepStatus::failed;

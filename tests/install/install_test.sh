@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the build to a temporary folder and builds and runs the ten-line consumer against it; or, with
-# "subdirectory", builds the consumer with kappa as a subdirectory.
+# "subdirectory", builds the consumer with kappa as a subdirectory, and the examples for this machine's processor
+# against that library, which has no vector flags (tests/flags has the opposite).
 # With "plugin": the program writes plugin projects, which are built against the installed kappa, checked and used.
-# usage: install_test.sh find_package BUILD_DIR | plugin BUILD_DIR | subdirectory SOURCE_DIR BUILD_DIR
+# usage: install_test.sh find_package BUILD_DIR | plugin BUILD_DIR | subdirectory SOURCE_DIR
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
@@ -33,9 +34,15 @@ case $1 in
   subdirectory)
     launcher=()
     command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-    cmake -S "$here/consumer" -B "$scratch/build" -DKAPPA_SOURCE="$2" "${launcher[@]}" >/dev/null
+    native=OFF
+    "${CXX:-c++}" -march=native -E -x c++ /dev/null >/dev/null 2>&1 && native=ON
+    cmake -S "$here/consumer" -B "$scratch/build" -G Ninja -DKAPPA_SOURCE="$2" -DCONSUMER_NATIVE="$native" "${launcher[@]}" >/dev/null
     ;;
 esac
 cmake --build "$scratch/build" -j "$(nproc)" >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 "$scratch/build/consumer"
+for program in "$scratch"/build/native/*; do
+  [ -x "$program" ] || continue
+  "$program" >"$scratch/log" 2>&1 || { cat "$scratch/log"; echo "failed: $(basename "$program")"; exit 1; }
+done
 echo "consumer by $1: ok"

@@ -16,6 +16,7 @@
 #include "solvers/step/parts.h"
 #include "support/catch.h"
 #include "support/dense_operator.h"
+#include "support/dense_solve.h"
 #include "support/operator_laws.h"
 
 namespace {
@@ -201,7 +202,7 @@ double least_in_box(const Instance& m) {
         F(a, b) = m.B(free[static_cast<std::size_t>(a)], free[static_cast<std::size_t>(b)]);
       }
     }
-    const DenseVector d = size > 0 ? DenseVector(F.ldlt().solve(rhs)) : DenseVector();
+    const DenseVector d = size > 0 ? test::solve_symmetric(F, rhs) : DenseVector();
     for (Index a = 0; a < size; ++a) {
       s[free[static_cast<std::size_t>(a)]] = d[a];
     }

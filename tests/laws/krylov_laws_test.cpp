@@ -7,6 +7,7 @@
 #include "solvers/step/parts.h"
 #include "support/catch.h"
 #include "support/dense_operator.h"
+#include "support/dense_solve.h"
 
 namespace {
 
@@ -44,7 +45,7 @@ Instance make_model(Index n, Kind kind) {
       A(i, j) = random.normal();
     }
   }
-  const Matrix Q = A.householderQr().householderQ();
+  const Matrix Q = test::orthonormal(A);
   Vector e(n);
   Vector c(n);
   for (Index i = 0; i < n; ++i) {
@@ -70,9 +71,9 @@ Instance make_model(Index n, Kind kind) {
 struct Spectrum {
   Vector e, c;
   explicit Spectrum(const Instance& model) {
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(as_matrix(model.B));
-    e = eigen.eigenvalues();
-    c = eigen.eigenvectors().transpose() * as_vector(model.gradient);
+    const auto eigen = test::symmetric_eigen(Matrix(as_matrix(model.B)));
+    e = eigen.values;
+    c = eigen.vectors.transpose() * as_vector(model.gradient);
     const double largest = e.cwiseAbs().maxCoeff();
     for (Index i = 0; i < e.size(); ++i) {  // what is zero by construction
       e[i] = std::abs(e[i]) < 1e-13 * largest ? 0 : e[i];
@@ -191,7 +192,7 @@ TEST_CASE("shifted-lanczos solves the damped systems where they are definite") {
       CAPTURE(more);
       const double lambda = least + more * spectrum.e.cwiseAbs().maxCoeff();
       const Matrix M = as_matrix(model.B) + lambda * Matrix::Identity(model.B.size(), model.B.size());
-      const Vector expected = M.ldlt().solve(-as_vector(model.gradient));
+      const Vector expected = test::solve_symmetric(M, Vector(-as_vector(model.gradient)));
       std::vector<double> step(model.gradient.size());
       REQUIRE(solver->solve(Damping{lambda}, step).status == StepStatus::ok);
       CHECK((as_vector(step) - expected).norm() <= 1e-9 * expected.norm());
@@ -301,7 +302,7 @@ TEST_CASE("hessian-free's alternatives are iterates of its conjugate gradients")
   const StepReport last = solver->solve(Damping{lambda}, step);
   REQUIRE(last.status == StepStatus::ok);
   const Matrix M = as_matrix(model.B) + lambda * Matrix::Identity(60, 60);
-  const Vector expected = M.ldlt().solve(-as_vector(model.gradient));
+  const Vector expected = test::solve_symmetric(M, Vector(-as_vector(model.gradient)));
   CHECK((as_vector(step) - expected).norm() <= 1e-8 * expected.norm());
 
   REQUIRE(last.alternatives >= 8);

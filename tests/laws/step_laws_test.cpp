@@ -10,6 +10,7 @@
 #include "solvers/step/parts.h"
 #include "support/catch.h"
 #include "support/dense_operator.h"
+#include "support/dense_solve.h"
 #include "support/step_candidates.h"
 
 namespace {
@@ -178,9 +179,8 @@ long double trust_region_minimum(const test::DenseOperator& B, const std::vector
     s[i] = 1 / std::sqrt(static_cast<long double>(weights[static_cast<std::size_t>(i)]));
   }
   const LongMatrix H = s.asDiagonal() * exact(B) * s.asDiagonal();
-  const Eigen::SelfAdjointEigenSolver<LongMatrix> eigen(H);
-  const LongVector e = eigen.eigenvalues();
-  const LongVector g = eigen.eigenvectors().transpose() * (s.asDiagonal() * exact(gradient));
+  const auto [e, vectors] = test::symmetric_eigen(H);
+  const LongVector g = vectors.transpose() * (s.asDiagonal() * exact(gradient));
   const auto norm = [&](long double lambda) {
     long double sum = 0;
     for (Index i = 0; i < n; ++i) {
@@ -440,7 +440,7 @@ TEST_CASE("damped solvers agree with the damped system in long double") {
                  part.info.name == "shifted-lanczos"));
         } else if (e.minCoeff() > 1e-6L * e.maxCoeff()) {
           REQUIRE(report.status == StepStatus::ok);
-          const LongVector expected = M.ldlt().solve(LongVector(-exact(model.gradient)));
+          const LongVector expected = test::solve_symmetric(M, LongVector(-exact(model.gradient)));
           CHECK((exact(step) - expected).norm() <= 1e-8L * expected.norm());
           std::vector<double> x(step.size());
           if (solver->resolve(model.gradient, x)) {
@@ -495,7 +495,7 @@ TEST_CASE("More-Sorensen solves the hard case") {
   // g has no part along the most negative eigenvector.
   const auto solver = more_sorensen_part().make(
       {{"eigen_limit", GENERATE(std::int64_t{100}, std::int64_t{0})}, {"tolerance", 1e-8}});
-  Matrix Q = Matrix::Random(4, 4).householderQr().householderQ();
+  Matrix Q = test::orthonormal(Matrix(Matrix::Random(4, 4)));
   if (GENERATE(true, false)) {
     Q.setIdentity();
   }
@@ -570,7 +570,7 @@ TEST_CASE("Steihaug's step is no worse than the Cauchy point and is Newton's whe
       std::vector<double> step(model.gradient.size());
       const StepReport report = accurate->solve(Radius{1e8}, step);
       CHECK(report.limit == StepReport::Limit::interior);
-      const LongVector newton = B.ldlt().solve(LongVector(-g));
+      const LongVector newton = test::solve_symmetric(B, LongVector(-g));
       CHECK((exact(step) - newton).norm() <= 1e-8L * newton.norm());
     }
   });
@@ -591,7 +591,7 @@ TEST_CASE("line-search directions go downhill and are Newton's where the matrix 
       const StepReport report = solver->solve(StepLength{1.0}, step);
       CHECK(report.slope < 0);
       if (kind == Kind::definite) {
-        const LongVector newton = exact(model.B).ldlt().solve(LongVector(-exact(model.gradient)));
+        const LongVector newton = test::solve_symmetric(exact(model.B), LongVector(-exact(model.gradient)));
         CHECK((exact(step) - newton).norm() <= 1e-7L * newton.norm());
       }
     });

@@ -8,6 +8,7 @@
 
 #include "kappa/kappa.h"
 #include "kappa/random.h"
+#include "problems/targets.h"
 #include "solvers/step/parts.h"
 #include "support/catch.h"
 
@@ -252,4 +253,30 @@ TEST_CASE("an earlier iterate is taken where the last one overshoots", "[matrix]
   CHECK(with.falling);
   CHECK(a.evaluations.value > a.iterations);
   CHECK(a.x != b.x);
+}
+
+TEST_CASE("a gradient that is an eigenvector to the last bit leaves Lanczos' process a basis", "[krylov]") {
+  // The Hessian there is a matrix of equal entries but for its diagonal, the gradient a vector of equal ones.
+  const Target target = load_target("mgh:brown-almost-linear?factor=100");
+  const Result r =
+      minimize(*target.problem, target.x0, newton({.step = {"gltr"}, .acceptance = {"trust-region"}}));
+  INFO(r.reason);
+  CHECK(r.termination != Termination::step_failed);
+  CHECK(r.iterations > 0);
+  CHECK(r.value < 1e-20 * r.initial_value);
+}
+
+TEST_CASE("a line search finds its way back from a direction that leads a million times too far",
+          "[krylov]") {
+  // Newton's direction is 2e6 long at the start, and the model is not finite over most of it.
+  const Target target = load_target("nist:Chwirut2");
+  for (const char* acceptance : {"armijo", "strong-wolfe"}) {
+    INFO(acceptance);
+    const Result r =
+        minimize(*target.problem, target.x0, newton({.step = {"newton-cg"}, .acceptance = {acceptance}}));
+    INFO(r.reason);
+    CHECK(r.converged());
+    REQUIRE(target.known_minimum);
+    CHECK(r.value == Approx(*target.known_minimum).epsilon(1e-9));
+  }
 }

@@ -13,6 +13,7 @@
 #include "support/block_bundle.h"
 #include "support/catch.h"
 #include "support/dense_operator.h"
+#include "support/dense_solve.h"
 
 namespace {
 
@@ -126,7 +127,7 @@ TEST_CASE("block elimination solves the damped system") {
   for (const double lambda : {0.0, 1e-4, 1.0, 100.0}) {
     Matrix damped = M;
     damped.diagonal() += lambda * Eigen::Map<const Vector>(metric.weights().data(), n);
-    const Vector expected = -damped.ldlt().solve(g);
+    const Vector expected = -test::solve_symmetric(damped, g);
     std::vector<double> step(gradient.size());
     const StepReport report = solver->solve(Damping{lambda}, step);
     REQUIRE(report.status == StepStatus::ok);
@@ -267,7 +268,7 @@ TEST_CASE("every way of solving the reduced system agrees with a dense solve") {
     for (const double lambda : {1e-8, 1e-2, 1.0}) {
       Matrix damped = M;
       damped.diagonal() += lambda * Eigen::Map<const Vector>(metric.weights().data(), n);
-      oracle.emplace_back(lambda, -damped.ldlt().solve(g));
+      oracle.emplace_back(lambda, -test::solve_symmetric(damped, g));
     }
     for (const Options& options : ways()) {
       INFO(text(options) << n << " variables");
@@ -284,7 +285,8 @@ TEST_CASE("every way of solving the reduced system agrees with a dense solve") {
         // the condition.
         const bool single = text(options).find("implicit") != std::string::npos && lambda >= 1e-5;
         CHECK((d - expected).norm() < (single ? 1e-4 : 1e-8) * expected.norm());
-        CHECK(report.predicted_decrease == Approx(-(g.dot(d) + 0.5 * d.dot(M * d))).epsilon(1e-9));
+        CHECK(report.predicted_decrease ==
+              Approx(-(g.dot(d) + 0.5 * d.dot(test::product(M, Vector(d))))).epsilon(1e-9));
         CHECK(report.slope == Approx(g.dot(d)));
       }
     }
@@ -301,7 +303,7 @@ TEST_CASE("a step cut short still solves the eliminated blocks' equations, and p
   const Metric metric = metric_for(B, MetricKind::marquardt);
   Matrix damped = M;
   damped.diagonal() += 1e-3 * Eigen::Map<const Vector>(metric.weights().data(), n);
-  const double best = 0.5 * g.dot(Vector(damped.ldlt().solve(g)));
+  const double best = 0.5 * g.dot(test::solve_symmetric(damped, g));
   for (const char* reduced : {"pcg", "implicit-pcg"}) {
     for (const char* preconditioner : {"schur-jacobi", "block-jacobi", "power-series"}) {
       double last_decrease = 0;
@@ -315,9 +317,11 @@ TEST_CASE("a step cut short still solves the eliminated blocks' equations, and p
         CAPTURE(reduced, preconditioner, forcing);
         REQUIRE(report.status == StepStatus::ok);
         const Eigen::Map<const Vector> d(step.data(), n);
-        CHECK((damped * d + g).tail(n - 270).norm() < 1e-11 * g.norm());
-        CHECK(report.predicted_decrease == Approx(-(g.dot(d) + 0.5 * d.dot(M * d))).epsilon(1e-9));
-        const double decrease = -(g.dot(d) + 0.5 * d.dot(damped * d));
+        const Vector damped_d = test::product(damped, Vector(d));
+        CHECK((damped_d + g).tail(n - 270).norm() < 1e-11 * g.norm());
+        CHECK(report.predicted_decrease ==
+              Approx(-(g.dot(d) + 0.5 * d.dot(test::product(M, Vector(d))))).epsilon(1e-9));
+        const double decrease = -(g.dot(d) + 0.5 * d.dot(damped_d));
         CHECK(decrease >= last_decrease);
         CHECK(report.inner_iterations >= last_iterations);
         CHECK(report.inner_iterations > 0);
@@ -425,7 +429,7 @@ TEST_CASE("the user's elimination group is eliminated, whatever the structure su
   const Metric metric = metric_for(B);
   const Vector g = random_vector(random, B.size());
   const std::vector<double> gradient = values(g);
-  const Vector expected = -(A + 0.5 * Matrix::Identity(A.rows(), A.cols())).ldlt().solve(g);
+  const Vector expected = -test::solve_symmetric(Matrix(A + 0.5 * Matrix::Identity(A.rows(), A.cols())), g);
   for (const Options& options : ways()) {
     INFO(text(options));
     const auto solver = block_schur_part().make(options);

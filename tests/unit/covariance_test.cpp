@@ -18,6 +18,7 @@
 #include "problems/residual/bundle.h"
 #include "support/block_bundle.h"
 #include "support/catch.h"
+#include "support/dense_solve.h"
 
 namespace {
 
@@ -48,12 +49,12 @@ Dense pseudo_inverse(const Dense& H, Index nullity) {
     D(i) = H(i, i) > 0 ? 1 / std::sqrt(static_cast<long double>(H(i, i))) : 1.0L;
   }
   const Long A = D.asDiagonal() * H.cast<long double>() * D.asDiagonal();
-  const Eigen::SelfAdjointEigenSolver<Long> eigen(A);
-  const Long V = eigen.eigenvectors().rightCols(n - nullity);
-  const Long inverse = V * eigen.eigenvalues().tail(n - nullity).cwiseInverse().asDiagonal() * V.transpose();
+  const auto [eigenvalues, vectors] = test::symmetric_eigen(A);
+  const Long V = vectors.rightCols(n - nullity);
+  const Long inverse = V * eigenvalues.tail(n - nullity).cwiseInverse().asDiagonal() * V.transpose();
   Long C = D.asDiagonal() * inverse * D.asDiagonal();
-  const Long null_vectors = D.asDiagonal() * eigen.eigenvectors().leftCols(nullity);
-  const Long N = Eigen::HouseholderQR<Long>(null_vectors).householderQ() * Long::Identity(n, nullity);
+  const Long null_vectors = D.asDiagonal() * vectors.leftCols(nullity);
+  const Long N = test::orthonormal(null_vectors);
   const Long P = Long::Identity(n, n) - N * N.transpose();
   C = P * C * P;
   return C.cast<double>();
@@ -247,7 +248,7 @@ TEST_CASE("the pseudo-inverse does not depend on how the null space is found", "
     v = random.normal();
   }
   // Taking Null vectors out of a block-sparse matrix would fill it: couple all blocks instead.
-  const Dense N = Eigen::HouseholderQR<Dense>(null_vectors).householderQ() * Dense::Identity(n, 3);
+  const Dense N = test::orthonormal(null_vectors);
   full = (Dense::Identity(n, n) - N * N.transpose()) * full * (Dense::Identity(n, n) - N * N.transpose());
   Eigen::VectorXd units(n);
   for (double& u : units) {

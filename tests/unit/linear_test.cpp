@@ -9,6 +9,7 @@
 #include "solvers/linear/householder_qr.h"
 #include "solvers/linear/modified_cholesky.h"
 #include "support/catch.h"
+#include "support/dense_solve.h"
 
 namespace {
 
@@ -19,6 +20,7 @@ using kappa::RandomSequence;
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 using Long = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
+using LongVector = Eigen::Matrix<long double, Eigen::Dynamic, 1>;
 
 Matrix random_matrix(RandomSequence& random, Index m, Index n) {
   Matrix out(m, n);
@@ -73,7 +75,7 @@ Vector damped_oracle(const Matrix& A, const Vector& g, double lambda, const Vect
   const Long L = A.cast<long double>();
   Long M = L.transpose() * L;
   M.diagonal() += static_cast<long double>(lambda) * w.cast<long double>();
-  const Long d = M.ldlt().solve(Long(-g.cast<long double>()));
+  const LongVector d = test::solve_symmetric(M, LongVector(-g.cast<long double>()));
   return d.cast<double>();
 }
 
@@ -157,8 +159,8 @@ TEST_CASE("QR keeps the digits that the normal equations lose") {
   RandomSequence random(4);
   // Singular values 1 .. 1e-9: A'A in double has no correct digit in its smallest eigenvalue.
   const Index n = 10;
-  const Matrix U = random_matrix(random, 30, n).householderQr().householderQ() * Matrix::Identity(30, n);
-  const Matrix V = random_matrix(random, n, n).householderQr().householderQ();
+  const Matrix U = test::orthonormal(random_matrix(random, 30, n));
+  const Matrix V = test::orthonormal(random_matrix(random, n, n));
   Vector s(n);
   for (Index i = 0; i < n; ++i) {
     s[i] = std::pow(10.0, -static_cast<double>(i));
@@ -172,7 +174,7 @@ TEST_CASE("QR keeps the digits that the normal equations lose") {
   Vector d(n);
   REQUIRE(solver.solve(0, view(Vector(Vector::Ones(n))), edit(d)));
   CHECK((d - truth).norm() < 1e-5 * truth.norm());
-  const Vector squared = (A.transpose() * A).llt().solve(-g);
+  const Vector squared = test::solve_definite(Matrix(A.transpose() * A), Vector(-g));
   CHECK_FALSE((squared - truth).norm() < 1e-2 * truth.norm());
 }
 
@@ -231,7 +233,7 @@ TEST_CASE("Cholesky names the pivot that fails") {
   Matrix A = R * R.transpose() + Matrix::Identity(n, n);
   const Index bad = n - 2;
   // The leading bad x bad block stays definite, the next pivot becomes -1.
-  const Matrix L = A.llt().matrixL();
+  const Matrix L = test::cholesky(A);
   A(bad, bad) = L.row(bad).head(bad).squaredNorm() - 1;
   kappa::detail::Cholesky cholesky;
   fill_lower(cholesky.matrix(n), A);

@@ -209,12 +209,16 @@ TEST_CASE("network: the dense Hessian is symmetric and holds the products", "[ne
       REQUIRE(at.linearization->dense(model, dense));
       const Matrix products = by_products(*at.linearization, model);
       CHECK(difference(dense, products) < 1e-13);
+      bool symmetric = true;
+      double gap = 0;
       for (Index j = 0; j < dense.cols; ++j) {
         for (Index i = 0; i < j; ++i) {
-          REQUIRE(dense(i, j) == dense(j, i));
-          REQUIRE(std::abs(products(i, j) - products(j, i)) <= 1e-14 * largest(products));
+          symmetric = symmetric && dense(i, j) == dense(j, i);
+          gap = std::max(gap, std::abs(products(i, j) - products(j, i)));
         }
       }
+      CHECK(symmetric);
+      CHECK(gap <= 1e-14 * largest(products));
     }
   }
 }

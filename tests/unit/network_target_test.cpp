@@ -79,6 +79,7 @@ TEST_CASE("a network's name that is wrong is refused with the remedy", "[network
   CHECK(says(message("network:5-3?activation=swish"), "swish"));
   CHECK(says(message("network:5-3?speed=2"), "speed"));
   CHECK(says(message("network:5-3?samples=-2"), "negative"));
+  CHECK(says(message("network:5-3?samples=1000000000"), "8 GB"));
   CHECK(says(message("network:5-3?data=/nowhere/at.all"), "/nowhere/at.all"));
   CHECK(says(message("network:5-3?data=/nowhere/train-pictures-ubyte"), "labels"));
 }

@@ -54,6 +54,9 @@ std::string kind_of(std::string_view part) {
 [[noreturn]] void unused_part(const Setting& setting, const Method& method) {
   std::string message = "--set " + setting.part + "." + setting.option + ": ";
   const std::string kind = kind_of(setting.part);
+  if (setting.part == "preconditioner") {
+    throw Error(message + "no preconditioner is named; choose a curvature with --preconditioner NAME");
+  }
   message += kind.empty()
                  ? "there is no part '" + setting.part + "'"
                  : "'" + setting.part + "' is not in use; choose it with --" + kind + " " + setting.part;

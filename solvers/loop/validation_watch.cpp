@@ -1,4 +1,4 @@
-#include "solvers/validation_watch.h"
+#include "solvers/loop/validation_watch.h"
 
 #include <algorithm>
 #include <cmath>

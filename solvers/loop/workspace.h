@@ -10,8 +10,8 @@
 #include "kappa/minimize.h"
 #include "kappa/step.h"
 #include "solvers/bounds/bounded_step.h"
+#include "solvers/loop/validation_watch.h"
 #include "solvers/parts.h"
-#include "solvers/validation_watch.h"
 
 namespace kappa {
 
