@@ -440,8 +440,8 @@ std::string learning_section(const LearningResult& result) {
   }
   return "<section>\n<h2>Learning curves</h2>\n<p class=\"soft\">Network " + escape(result.network) + " on " +
          escape(result.data) + ", " + std::to_string(result.samples) + " samples, mini-batches of " +
-         std::to_string(result.batch) + ", " + std::to_string(result.threads) +
-         (result.threads == 1 ? " thread" : " threads") +
+         std::to_string(result.batch) + " (Hessian-free and K-FAC: larger ones), " +
+         std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads") +
          ". One gradient over all samples is the unit of work; a second-order product counts as one "
          "too.</p>\n<div class=\"legend\">" +
          names + "</div>\n<div class=\"pair\">" +
