@@ -101,6 +101,7 @@ class Homogeneous final : public Manifold {
       along += x[i] * y[i];
     }
     Buffer nearer(n_);
+    nearer[0] = y[0];  // n_ is positive, which GCC 12 does not see and then warns
     for (Index i = 0; i < n_; ++i) {
       nearer[i] = along < 0 ? -y[i] : y[i];
     }
