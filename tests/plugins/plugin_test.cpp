@@ -47,10 +47,9 @@ TEST_CASE("a loaded plugin's parts are in the registry, with where they come fro
 
 TEST_CASE("a built-in model behind the C table gives the same bits") {
   handed_on();
-  for (const char* address :
-       {"nist:Misra1a", "nist:MGH17", "mgh:rosenbrock", "mgh:helical-valley",
-        "bal:generated/street?cameras=12&points=300", "g2o:generated/sphere?poses=60",
-        "network:6-5-3?samples=60", "libsvm:generated?samples=300"}) {
+  for (const char* address : {"nist:Misra1a", "nist:MGH17", "mgh:rosenbrock", "mgh:helical-valley",
+                              "bal:generated/street?cameras=12&points=300", "g2o:generated/sphere?poses=60",
+                              "network:6-5-3?samples=60", "libsvm:generated?samples=300"}) {
     CAPTURE(address);
     const Target target = load_target(address);
     Stopping stopping;
