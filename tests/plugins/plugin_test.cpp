@@ -54,7 +54,11 @@ TEST_CASE("a built-in model behind the C table gives the same bits") {
     const Target target = load_target(address);
     Stopping stopping;
     stopping.max_iterations = 15;
-    for (const Method& method : {levenberg_marquardt(), newton()}) {
+    // Of learning problems the choice of a step goes by the work that a linearization states, and the table
+    // has no place for that.
+    const bool states_work = std::string_view(address).find("samples") != std::string_view::npos;
+    const Spec step = states_work ? Spec("steihaug-cg") : Spec();
+    for (const Method& method : {levenberg_marquardt(), newton({.step = step})}) {
       Method own = method;
       Method plugged = method;
       own.curvature = {"outer-product"};
