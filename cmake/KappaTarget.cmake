@@ -74,5 +74,4 @@ endfunction()
 function(kappa_program name)
   add_executable(${name} ${ARGN})
   kappa_options(${name})
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)  # the library is what takes time
 endfunction()

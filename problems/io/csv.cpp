@@ -17,6 +17,7 @@ namespace {
 
 using detail::quoted;
 
+constexpr Index most_stated = Index{1} << 40;  // a header's number beyond this is no count
 constexpr const char* expected_file = "a file of comma-separated numbers";
 
 std::string_view trimmed(std::string_view cell) {
@@ -123,7 +124,8 @@ class CsvParser {
       const std::string_view cell = cells_[j];
       if (j < 2) {
         const auto [stop, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), counts[j]);
-        if (problem != std::errc{} || stop != cell.data() + cell.size() || counts[j] < 1) {
+        if (problem != std::errc{} || stop != cell.data() + cell.size() || counts[j] < 1 ||
+            counts[j] > most_stated) {
           return false;
         }
       } else if (cell.empty() || read_number(cell, ignored) != std::errc::invalid_argument) {
