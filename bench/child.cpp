@@ -45,37 +45,37 @@ Child::~Child() {
   }
 }
 
-bool Child::write(const void* bytes, std::size_t count) {
-  const char* at = static_cast<const char*>(bytes);
-  while (count > 0) {
-    // Not write(2): a child that has ended must not end this program.
-    const ssize_t n = send(socket_, at, count, MSG_NOSIGNAL);
+namespace {
+
+/// Moves `count` bytes by calls that may move fewer: move(done, left) does what send and recv do.
+template <class Move>
+bool move_all(std::size_t count, const Move& move) {
+  for (std::size_t done = 0; done < count;) {
+    const ssize_t n = move(done, count - done);
     if (n < 0 && errno == EINTR) {
       continue;
     }
     if (n <= 0) {
       return false;
     }
-    at += n;
-    count -= static_cast<std::size_t>(n);
+    done += static_cast<std::size_t>(n);
   }
   return true;
 }
 
+}  // namespace
+
+bool Child::write(const void* bytes, std::size_t count) {
+  return move_all(count, [&](std::size_t done, std::size_t left) {
+    // Not write(2): a child that has ended must not end this program.
+    return send(socket_, static_cast<const char*>(bytes) + done, left, MSG_NOSIGNAL);
+  });
+}
+
 bool Child::read(void* bytes, std::size_t count) {
-  char* at = static_cast<char*>(bytes);
-  while (count > 0) {
-    const ssize_t n = recv(socket_, at, count, 0);
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n <= 0) {
-      return false;
-    }
-    at += n;
-    count -= static_cast<std::size_t>(n);
-  }
-  return true;
+  return move_all(count, [&](std::size_t done, std::size_t left) {
+    return recv(socket_, static_cast<char*>(bytes) + done, left, 0);
+  });
 }
 
 std::optional<std::string> Child::line() {

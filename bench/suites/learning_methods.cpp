@@ -57,8 +57,8 @@ const std::vector<LearningMethod>& learning_methods(Task task) {
   static const std::vector<LearningMethod> classes = {
       {"adahessian", {0.003, 0.01, 0.03, 0.1}, 0.03},
       {"sdlm", {0.003, 0.01, 0.03, 0.1}, 0.01},
-      {"vsgd", {1.0, 3.0, 10.0}, 10.0},
-      {"adasecant", {0.3, 1.0, 3.0}, 1.0},
+      {"vsgd", {1.0, 3.0, 10.0, 30.0}, 10.0},
+      {"adasecant", {0.1, 0.3, 1.0, 3.0}, 1.0},
       {"sophia-h", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
       {"sophia-g", {1e-4, 3e-4, 1e-3, 3e-3}, 3e-4},
       {"adam", {3e-4, 1e-3, 3e-3}, 1e-3},

@@ -95,9 +95,9 @@ Method newton(const Newton& parts = {});
 /// Hessian-free (Martens 2010): conjugate gradients on the damped model, ended by slow progress, and a walk
 /// back over their iterates by true values. Curvature auto: outer-product (products alone are made) where the
 /// problem offers the Gauss-Newton matrix, otherwise exact. With mini-batches each trial is compared on the
-/// terms of the point it came from. Preconditioner auto: the curvature's own diagonal where that costs about
-/// a product, otherwise that of the empirical Fisher matrix (Martens 2010, sec. 4.7) where the problem has
-/// it.
+/// terms of the point it came from. Preconditioner auto: the curvature's own diagonal where that costs at
+/// most four products, otherwise that of the empirical Fisher matrix (Martens 2010, sec. 4.7) where the
+/// problem has it.
 struct HessianFree {
   Spec curvature = {};
   Spec step = {"hessian-free"};

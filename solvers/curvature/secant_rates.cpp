@@ -4,8 +4,9 @@
 // there, entry by entry, E[.] an average with weight 1 / tau of the new:
 //
 //     outlier, where |g - E[g]| > 2 sqrt(E[g^2] - E[g]^2) or the same of alpha:   tau <- 2.2
-//     eta = sqrt(E[Delta^2] + epsilon) / sqrt(E[alpha^2] + epsilon) - E[alpha' Delta] / (E[alpha^2] +
-//     epsilon) tau <- (1 - E[Delta]^2 / E[Delta^2]) tau + 1
+//     eta = sqrt(E[Delta^2] + epsilon) / sqrt(a) - E[alpha' Delta] / a,   a = E[alpha^2] + epsilon
+//
+//     tau <- (1 - E[Delta]^2 / E[Delta^2]) tau + 1
 //
 // and B = diag(1 / eta). The averages are divided by 1 - prod (1 - 1 / tau), for that they begin at zero.
 // `least_rate` keeps a variable from standing still. Take it with step scaled-gradient and its option
